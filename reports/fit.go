@@ -1,0 +1,132 @@
+package reports
+
+import (
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
+)
+
+const (
+	gap       = 2  // spaces between two columns
+	leastCut  = 24 // a column of words is first cut down to this, before optional columns go
+	leastCell = 8  // and after that to this, and no further
+)
+
+// fitted is a table cut to a width.
+type fitted struct {
+	columns []Column
+	rows    [][]string
+	left    []string // names of the columns that were left out
+}
+
+// fit cuts the widest columns of words first, because most of what they show still shows. When that does not do, the
+// optional columns go, the last one first.
+func fit(t Table, limit int) fitted {
+	f := fitted{columns: make([]Column, len(t.Columns)), rows: padded(t)}
+	widths := make([]int, len(t.Columns))
+	for i, c := range t.Columns {
+		c.Name = oneLine(c.Name)
+		f.columns[i], widths[i] = c, width(c.Name)
+		for _, row := range f.rows {
+			row[i] = oneLine(row[i])
+			widths[i] = max(widths[i], width(row[i]))
+		}
+	}
+	if limit <= 0 {
+		return f
+	}
+	narrow(f.columns, widths, limit, leastCut)
+	for i := len(f.columns) - 1; i >= 0 && total(widths) > limit; i-- {
+		if f.columns[i].Optional {
+			f.left = append([]string{f.columns[i].Name}, f.left...)
+			f.columns, widths = drop(f.columns, i), drop(widths, i)
+			for j, row := range f.rows {
+				f.rows[j] = drop(row, i)
+			}
+		}
+	}
+	narrow(f.columns, widths, limit, leastCell)
+	for i := range f.columns {
+		f.columns[i].Name = cut(f.columns[i].Name, widths[i])
+		for _, row := range f.rows {
+			row[i] = cut(row[i], widths[i])
+		}
+	}
+	return f
+}
+
+// narrow takes from the widest column of words, one terminal column at a time, until the table fits or none is wider than
+// least.
+func narrow(columns []Column, widths []int, limit, least int) {
+	for over := total(widths) - limit; over > 0; over-- {
+		widest := -1
+		for i, c := range columns {
+			if c.Align == Left && widths[i] > least && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+func total(widths []int) int {
+	sum := 0
+	for _, w := range widths {
+		sum += w + gap
+	}
+	return max(0, sum-gap)
+}
+
+func drop[T any](list []T, i int) []T { return append(list[:i:i], list[i+1:]...) }
+
+// width is how many terminal columns s takes, counted as tablewriter counts them, so that what fits here is not padded
+// apart there.
+func width(s string) int { return twwidth.WidthNoCache(s) }
+
+// cut shortens s to at most limit terminal columns, the last of them …, and never cuts through a character with its
+// accents or a joined emoji.
+func cut(s string, limit int) string {
+	if width(s) <= limit {
+		return s
+	}
+	room := limit - width("…")
+	var b strings.Builder
+	for g := displaywidth.StringGraphemes(s); g.Next(); {
+		w := width(g.Value())
+		if w > room {
+			break
+		}
+		room -= w
+		b.WriteString(g.Value())
+	}
+	return strings.TrimRight(b.String(), " ") + "…"
+}
+
+// wrap breaks a line at spaces before limit columns and begins the following lines with indent. A limit of 0 or less breaks
+// nothing; a word longer than a line stays whole.
+func wrap(s, indent string, limit int) string {
+	if limit <= 0 || width(s) <= limit {
+		return s
+	}
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.Split(s, " ") {
+		w := width(word)
+		switch {
+		case i == 0:
+		case at+1+w > limit:
+			b.WriteString("\n" + indent)
+			at = width(indent)
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += w
+	}
+	return b.String()
+}
