@@ -1,0 +1,173 @@
+// Package pool opens the library's database and rations its connections.
+//
+// Callers acquire a slot from a gate that serves them in order, bounds how many
+// wait and for how long, and names the bound when it refuses. Behind the slots
+// stand the physical connections: on SQLite a few of them, borrowed for one
+// statement or one transaction at a time; every connection is set up alike,
+// replaced when it is old, and a warm minimum of them is always open.
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Bounds are the limits of one pool.
+type Bounds struct {
+	Min, Size    int    // warm minimum, most connections (slots) held at once
+	Queue        int    // most callers waiting; 0 means 8 × Size
+	SizeSetting  string // the setting of Size, named in errors, e.g. "DB_POOL_READ_SIZE"
+	QueueSetting string // the setting of Queue; empty when it follows from Size
+}
+
+// Config says what to open and within which bounds. Its zero durations mean:
+// Timeout must be set, Recycle 0 keeps connections for ever, QueryTimeout 0 sets no bound.
+type Config struct {
+	Path         string // the SQLite library file; its directory must exist
+	Single       bool   // one pool for reads and writes, bounded by Read; Write is ignored
+	Read, Write  Bounds
+	Timeout      time.Duration        // longest wait for a slot, and for a physical connection
+	Recycle      time.Duration        // a connection older than this, ±10 % by chance, is replaced
+	QueryTimeout time.Duration        // bound on every statement, from its call until its rows are closed
+	Hold         func() time.Duration // nil, or how much longer each statement or transaction keeps its slot
+	Logger       *slog.Logger         // nil discards
+}
+
+// Pools are the open pools of one database.
+type Pools struct {
+	cfg         Config
+	read, write *Pool
+	linkSets    []*links        // readers, writer
+	ctx         context.Context // ends at Close
+	stop        context.CancelFunc
+	keepers     sync.WaitGroup
+	closeOnce   sync.Once
+	closeErr    error
+}
+
+// Read returns the pool for reading statements.
+func (ps *Pools) Read() *Pool { return ps.read }
+
+// Write returns the pool for changes. With Config.Single it takes its slots from the gate of Read.
+func (ps *Pools) Write() *Pool { return ps.write }
+
+// String describes the pools in one line, for the log at start.
+func (ps *Pools) String() string {
+	timeout := strconv.FormatFloat(ps.cfg.Timeout.Seconds(), 'f', -1, 64) + "s"
+	r, w := ps.cfg.Read, ps.cfg.Write
+	if ps.cfg.Single {
+		return fmt.Sprintf("Database pool: min=%d, max=%d, timeout=%s", r.Min, r.Size, timeout)
+	}
+	return fmt.Sprintf("Database pools: read %d-%d, write %d-%d, timeout=%s", r.Min, r.Size, w.Min, w.Size, timeout)
+}
+
+// Stats returns one entry per gate: read and write, or main alone.
+func (ps *Pools) Stats() []Stats {
+	if ps.cfg.Single {
+		s := ps.read.stats()
+		s.addPhysical(ps.write.links)
+		return []Stats{s}
+	}
+	return []Stats{ps.read.stats(), ps.write.stats()}
+}
+
+// Close refuses all waiters and everything later with ErrClosed and closes the
+// connections. It does not wait for statements under way: their connections
+// close as they are given back. Calling it again does nothing.
+func (ps *Pools) Close() error {
+	ps.closeOnce.Do(func() {
+		ps.stop()
+		ps.read.gate.close()
+		ps.write.gate.close()
+		ps.keepers.Wait()
+		for _, l := range ps.linkSets {
+			ps.closeErr = errors.Join(ps.closeErr, l.close())
+		}
+	})
+	return ps.closeErr
+}
+
+// Pool rations the slots of one gate. It is safe for concurrent use.
+type Pool struct {
+	name   string
+	bounds Bounds
+	gate   *gate
+	links  *links
+	pools  *Pools
+}
+
+// Acquire waits in line for a slot, at most Config.Timeout or until ctx ends;
+// when Bounds.Queue callers wait already it is refused at once. A refusal is an
+// *AcquireError, or ErrClosed. The Conn must be released. ctx bounds the wait
+// only: it may end while the Conn is in use.
+func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
+	waited, got := p.gate.acquire(ctx, p.pools.cfg.Timeout)
+	if got == granted {
+		return &Conn{pool: p, waited: waited}, nil
+	}
+	e := AcquireError{Pool: p.name, Setting: p.bounds.SizeSetting, Size: p.bounds.Size, Queue: p.bounds.Queue, Waited: waited}
+	if got == queueFull && p.bounds.QueueSetting != "" {
+		e.Setting = p.bounds.QueueSetting
+	}
+	return nil, acquireError(ctx, got, e)
+}
+
+// stats returns the state of the gate and of the connections behind it.
+func (p *Pool) stats() Stats {
+	inUse, waiting, c := p.gate.snapshot()
+	s := Stats{
+		Name: p.name, Min: p.bounds.Min, Size: p.bounds.Size, Queue: p.bounds.Queue,
+		InUse: inUse, Idle: p.bounds.Size - inUse, Waiting: waiting,
+		Acquired: c.acquired, Waits: c.waits, TimedOut: c.timedOut, QueueFull: c.queueFull, Cancelled: c.cancelled,
+		WaitTotal: c.waitTotal, WaitMax: c.waitMax,
+	}
+	s.addPhysical(p.links)
+	return s
+}
+
+// validate reports every fault of cfg at once and returns it with defaults filled in.
+func (cfg Config) validate() (Config, error) {
+	var faults []error
+	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	bounds := func(name string, b *Bounds) {
+		if b.SizeSetting == "" {
+			b.SizeSetting = name + " size"
+		}
+		if b.Size < 1 {
+			add("%s is %d: it must be at least 1", b.SizeSetting, b.Size)
+		}
+		if b.Min < 0 || b.Min > max(b.Size, 0) {
+			add("warm minimum of the %s pool is %d: it must be 0 to %d (%s)", name, b.Min, b.Size, b.SizeSetting)
+		}
+		if b.Queue < 0 {
+			add("queue of the %s pool is %d: it must not be negative", name, b.Queue)
+		}
+		if b.Queue == 0 {
+			b.Queue = 8 * b.Size
+		}
+	}
+	if cfg.Single {
+		bounds("main", &cfg.Read)
+	} else {
+		bounds("read", &cfg.Read)
+		bounds("write", &cfg.Write)
+	}
+	if cfg.Timeout <= 0 {
+		add("DB_POOL_TIMEOUT is %v: it must be more than 0", cfg.Timeout)
+	}
+	if cfg.Recycle < 0 {
+		add("DB_POOL_RECYCLE is %v: it must not be negative", cfg.Recycle)
+	}
+	if cfg.QueryTimeout < 0 {
+		add("query timeout is %v: it must not be negative", cfg.QueryTimeout)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return cfg, errors.Join(faults...)
+}
