@@ -13,7 +13,8 @@ import (
 // of cells, the shorter ones end in empty cells, so that strict readers take the file.
 //
 // A cell that a spreadsheet would run as a formula (it begins with = + - @ and is not a plain number) gets an apostrophe
-// in front. Line breaks within a cell become \n before they are written, NUL and invalid UTF-8 become U+FFFD.
+// in front. Line breaks within a cell are written as CRLF too, tabs as spaces, other control characters and invalid UTF-8
+// as U+FFFD.
 func (r Report) WriteCSV(w io.Writer) error {
 	if err := r.check(); err != nil {
 		return err
@@ -93,9 +94,8 @@ var plainNumber = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?%
 // csvCell makes a cell safe to open in a spreadsheet. The list of leading characters is OWASP's, "CSV Injection", with
 // the full-width forms that spreadsheets fold to the ASCII ones.
 func csvCell(s string) string {
-	s = strings.ToValidUTF8(s, "\ufffd")
-	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "\ufffd").Replace(s)
-	trimmed := strings.TrimLeft(s, " \t\n\u00a0")
+	s = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(printable(s, true))
+	trimmed := strings.TrimLeft(s, " \n\u00a0")
 	if len(trimmed) == 0 {
 		return s
 	}
@@ -103,9 +103,6 @@ func csvCell(s string) string {
 		if strings.HasPrefix(trimmed, bad) && !plainNumber.MatchString(s) {
 			return "'" + s
 		}
-	}
-	if s[0] == '\t' || s[0] == '\n' {
-		return "'" + s
 	}
 	return s
 }

@@ -65,7 +65,7 @@ func (r Report) WriteJUnit(w io.Writer) error {
 	}
 	class, taken := className(r.Title), map[string]bool{}
 	for _, c := range r.Checks {
-		tc := junitCase{Class: class, Name: unique(taken, xmlText(c.Name)), Out: c.Why}
+		tc := junitCase{Class: class, Name: unique(taken, xmlText(c.Name))}
 		switch c.Verdict {
 		case Fail:
 			suite.Failures++
@@ -74,6 +74,7 @@ func (r Report) WriteJUnit(w io.Writer) error {
 			suite.Skipped++
 			tc.Skipped = &junitOutcome{Message: c.reason(), Text: c.Why}
 		case Pass:
+			tc.Out = c.Why
 		}
 		suite.Cases = append(suite.Cases, tc)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -21,7 +22,7 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 	if r.Judged {
 		m.line(strings.TrimRight(fmt.Sprintf("\n**%s %s** %s", r.Verdict.Mark(), r.Verdict, markdownCell(r.Summary)), " "))
 	} else if r.Summary != "" {
-		m.line("\n" + markdownCell(r.Summary))
+		m.line("\n" + markdownLine(r.Summary))
 	}
 	if len(r.Checks) > 0 {
 		m.table(r.markedChecks())
@@ -40,7 +41,7 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 		if i == 0 {
 			m.line("")
 		}
-		m.line("- " + markdownCell(note))
+		m.line("- " + markdownLine(note))
 	}
 	if m.lost > 0 {
 		fmt.Fprintf(&m.buf, "\n%d more lines did not fit; the JSON and CSV forms have them.\n", m.lost)
@@ -54,14 +55,14 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 // markedChecks is the table of checks for people: the mark first, the reason or the why last.
 func (r Report) markedChecks() Table {
 	t := Table{Name: "checks", Columns: []Column{
-		{Name: ""}, {Name: "Check"}, {Name: "Measured", Align: Right}, {Name: "Bound", Align: Right}, {Name: "Reason"}, {Name: "Why"},
+		{Name: ""}, {Name: "Check"}, {Name: "Metric"}, {Name: "Measured", Align: Right}, {Name: "Bound", Align: Right}, {Name: "Reason"}, {Name: "Why"},
 	}}
 	for _, c := range r.Checks {
 		reason := c.Reason
 		if c.Verdict != Pass {
 			reason = c.reason()
 		}
-		t.Rows = append(t.Rows, []string{c.Verdict.Mark(), c.Name, c.Measured, c.Bound, reason, c.Why})
+		t.Rows = append(t.Rows, []string{c.Verdict.Mark(), c.Name, c.Metric, c.Measured, c.Bound, reason, c.Why})
 	}
 	return t
 }
@@ -108,6 +109,12 @@ func (m *markdown) table(t Table) {
 	}
 }
 
+// blockStart is what makes a block of a line's beginning: a list item, or the underline of a heading.
+var blockStart = regexp.MustCompile(`^([0-9]*)([-+=.)])`)
+
+// markdownLine is markdownCell for text that begins a line.
+func markdownLine(s string) string { return blockStart.ReplaceAllString(markdownCell(s), `$1\$2`) }
+
 // markdownCell escapes every character that CommonMark, GitHub's tables or its math give a meaning, and writes a line
 // break as <br>. Other control characters become U+FFFD.
 func markdownCell(s string) string {
@@ -116,7 +123,7 @@ func markdownCell(s string) string {
 		switch r {
 		case '\n', '\r':
 			b.WriteString("<br>")
-		case '\\', '`', '*', '_', '{', '}', '[', ']', '<', '>', '(', ')', '#', '!', '|', '~', '$', '&', '"', '=', '^':
+		case '\\', '`', '*', '_', '[', ']', '<', '>', '#', '|', '~', '$', '&':
 			b.WriteByte('\\')
 			b.WriteRune(r)
 		default:

@@ -18,7 +18,7 @@ type TextOptions struct {
 	Width int  // columns of the terminal; 0 or less cuts nothing
 }
 
-// WriteText writes the report for a terminal: verdict first, then failed and other checks, tables, facts and notes.
+// WriteText writes the report for a terminal: the verdict, then checks, tables, facts and notes.
 // Long cells are cut with … and optional columns left out until a table fits the width; numbers are never cut, so a table
 // of many numbers may still be wider. Control characters, also escape sequences hidden in a cell, are not passed on.
 func (r Report) WriteText(w io.Writer, opt TextOptions) error {
@@ -33,14 +33,11 @@ func (r Report) WriteText(w io.Writer, opt TextOptions) error {
 	} else if r.Summary != "" {
 		fmt.Fprintln(&buf, wrap(oneLine(r.Summary), "", opt.Width))
 	}
-	if len(r.Checks) > 0 {
-		fmt.Fprintln(&buf)
-		if err := writeTable(&buf, r.markedChecks(), opt); err != nil {
-			return err
-		}
+	if err := r.writeChecks(&buf, opt); err != nil {
+		return err
 	}
 	for _, t := range r.Tables {
-		fmt.Fprintln(&buf)
+		blank(&buf)
 		if t.Caption != "" {
 			fmt.Fprintln(&buf, oneLine(t.Caption))
 		}
@@ -51,12 +48,38 @@ func (r Report) WriteText(w io.Writer, opt TextOptions) error {
 	writeFacts(&buf, r.Facts)
 	for i, note := range r.Notes {
 		if i == 0 {
-			fmt.Fprintln(&buf)
+			blank(&buf)
 		}
 		fmt.Fprintln(&buf, wrap("- "+oneLine(note), "  ", opt.Width))
 	}
 	if _, err := w.Write(buf.Bytes()); err != nil {
 		return fmt.Errorf("write text report: %w", err)
+	}
+	return nil
+}
+
+// writeChecks writes the table of checks and, below it, uncut, why those that did not pass did not.
+func (r Report) writeChecks(buf *bytes.Buffer, opt TextOptions) error {
+	if len(r.Checks) == 0 {
+		return nil
+	}
+	t := Table{Name: "checks", Columns: []Column{
+		{Name: ""}, {Name: "Check"}, {Name: "Metric", Optional: true}, {Name: "Measured", Align: Right}, {Name: "Bound", Align: Right}, {Name: "Why"},
+	}}
+	for _, c := range r.Checks {
+		t.Rows = append(t.Rows, []string{c.Verdict.Mark(), c.Name, c.Metric, c.Measured, c.Bound, c.Why})
+	}
+	blank(buf)
+	if err := writeTable(buf, t, opt); err != nil {
+		return err
+	}
+	blank(buf)
+	for _, c := range r.Checks {
+		if c.Verdict == Pass {
+			continue
+		}
+		line := wrap(oneLine(c.Name+": "+c.reason()), "  ", opt.Width-2)
+		fmt.Fprintln(buf, paint(opt, c.Verdict, c.Verdict.Mark())+" "+line)
 	}
 	return nil
 }
@@ -69,10 +92,17 @@ func writeFacts(buf *bytes.Buffer, facts []Fact) {
 	}
 	for i, f := range facts {
 		if i == 0 {
-			fmt.Fprintln(buf)
+			blank(buf)
 		}
 		name := oneLine(f.Name)
 		fmt.Fprintf(buf, "%s%s  %s\n", name, strings.Repeat(" ", longest-width(name)), oneLine(f.Value))
+	}
+}
+
+// blank ends a section with one empty line, never two.
+func blank(buf *bytes.Buffer) {
+	if !bytes.HasSuffix(buf.Bytes(), []byte("\n\n")) {
+		buf.WriteByte('\n')
 	}
 }
 
@@ -121,8 +151,11 @@ func writeTable(buf *bytes.Buffer, t Table, opt TextOptions) error {
 	if err := tab.Render(); err != nil {
 		return fmt.Errorf("render table %q: %w", t.Name, err)
 	}
-	for line := range strings.Lines(rendered.String()) {
+	for line := range strings.Lines(strings.TrimSuffix(rendered.String(), "\n")) {
 		fmt.Fprintln(buf, strings.TrimRight(line, " \n"))
+	}
+	if len(f.rows) == 0 {
+		fmt.Fprintln(buf, "(no rows)")
 	}
 	if len(f.left) > 0 {
 		fmt.Fprintf(buf, "(left out at this width: %s)\n", strings.Join(f.left, ", "))

@@ -1,0 +1,25 @@
+package reports
+
+import (
+	"io"
+	"testing"
+)
+
+// BenchmarkWrite writes 1,000 rows of seven columns.
+func BenchmarkWrite(b *testing.B) {
+	r := odd()
+	row := r.Tables[0].Rows[0]
+	for range 1000 {
+		r.Tables[0].Rows = append(r.Tables[0].Rows, row)
+	}
+	for _, format := range Formats() {
+		b.Run(string(format), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := r.Write(io.Discard, format, TextOptions{Width: 120}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
