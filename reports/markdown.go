@@ -8,8 +8,12 @@ import (
 	"strings"
 )
 
-// maxMarkdown keeps the file below GitHub's bound on a step summary (1 MiB), with room for what else the step writes.
-const maxMarkdown = 960 << 10
+const (
+	// maxMarkdown keeps the file below GitHub's bound on a step summary (1 MiB), with room for what else the step writes.
+	maxMarkdown = 960 << 10
+	// maxMarkdownRows ends the rows of tables earlier, so that the facts and notes behind them are not the ones to go.
+	maxMarkdownRows = 900 << 10
+)
 
 // WriteMarkdown writes GitHub Markdown of at most 960 KiB; what did not fit is counted in its last line. Every cell is
 // escaped, so it shows as it is: pipes and line breaks do not break the table, HTML and links stay text.
@@ -72,13 +76,17 @@ type markdown struct {
 	lost int // lines that did not fit
 }
 
-func (m *markdown) line(s string) {
-	if m.lost > 0 || m.buf.Len()+len(s)+1 > maxMarkdown {
+func (m *markdown) line(s string) { m.bounded(s, maxMarkdown) }
+
+// bounded reports whether the line fitted below the bound.
+func (m *markdown) bounded(s string, bound int) bool {
+	if m.buf.Len()+len(s)+1 > bound {
 		m.lost++
-		return
+		return false
 	}
 	m.buf.WriteString(s)
 	m.buf.WriteByte('\n')
+	return true
 }
 
 func (m *markdown) table(t Table) {
@@ -99,13 +107,17 @@ func (m *markdown) table(t Table) {
 	}
 	m.line(head + "\n" + rule) // one line for the bound: a head without its rule is no table
 	var row strings.Builder
-	for _, cells := range padded(t) {
+	rows := padded(t)
+	for i, cells := range rows {
 		row.Reset()
 		row.WriteByte('|')
 		for _, cell := range cells {
 			row.WriteString(" " + markdownCell(cell) + " |")
 		}
-		m.line(row.String())
+		if !m.bounded(row.String(), maxMarkdownRows) { // a shorter, later row would look as if it came next
+			m.lost += len(rows) - i - 1
+			return
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -112,6 +113,7 @@ func TestVerdictIsSafe(t *testing.T) {
 	f(Pass, Pass, Pass)                       // all hold
 	f(Inconclusive, Pass, Inconclusive, Pass) // one is unknown
 	f(Fail, Inconclusive, Fail, Pass)         // a failure is certain, whatever else is unknown
+	f(Fail, Fail, Inconclusive)               // also what comes after it
 	for _, v := range []Verdict{Inconclusive, Pass, Fail} {
 		text, _ := v.MarshalText()
 		var back Verdict
@@ -247,15 +249,18 @@ func TestTooManyCells(t *testing.T) {
 }
 
 func TestMarkdownIsBounded(t *testing.T) {
-	r := Report{Title: "big", Tables: []Table{{Name: "t", Columns: []Column{{Name: "a"}}}}}
+	r := Report{Title: "big", Tables: []Table{{Name: "t", Columns: []Column{{Name: "a"}}}}, Notes: []string{"read this"}}
 	for range 200_000 {
 		r.Tables[0].Rows = append(r.Tables[0].Rows, []string{"| ten | wide |"})
 	}
+	r.Tables[0].Rows = append(r.Tables[0].Rows, []string{"z"})
 	var buf bytes.Buffer
 	if err := r.WriteMarkdown(&buf); err != nil {
 		t.Fatal(err)
 	}
-	if buf.Len() > 1<<20 || !strings.Contains(buf.String(), "more lines did not fit") {
+	rows := strings.Count(buf.String(), "ten")
+	if end := fmt.Sprintf("\n- read this\n\n%d more lines did not fit", 200_001-rows); buf.Len() > 1<<20 || rows < 10_000 ||
+		!strings.Contains(buf.String(), end) || strings.Contains(buf.String(), "z |") {
 		t.Errorf("%d bytes, ends %q", buf.Len(), buf.String()[buf.Len()-100:])
 	}
 }
