@@ -19,10 +19,10 @@ type Conn struct {
 	mu       sync.Mutex // guards the fields below
 	released bool
 	running  bool      // a statement or a transaction is under way
-	open     abandoner // its rows or transaction, once it has some
+	open     abandoner // its rows or its transaction, once it has some
 }
 
-// abandoner is a statement or transaction that Release can end.
+// abandoner is what Release can end: rows or a transaction left open.
 type abandoner interface{ abandon() }
 
 // Waited returns how long Acquire waited for the slot.
@@ -45,9 +45,9 @@ func (c *Conn) Release() {
 	}
 }
 
-// Query runs a statement that returns rows. Its rows must be closed, or read to
-// their end, before the next statement. The connection comes back by itself
-// when ctx ends or Config.QueryTimeout is over.
+// Query runs a statement that returns rows. The rows must be closed, or read to
+// their end, before the next statement. They end by themselves, with an error,
+// when ctx ends or Config.QueryTimeout is over, also while nobody reads them.
 func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	u, err := c.begin(ctx, c.pool.pools.cfg.QueryTimeout)
 	if err != nil {
@@ -58,12 +58,12 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 		return nil, u.fail(err)
 	}
 	r := &Rows{rows: rows, ctx: u.ctx, end: u.end}
-	c.setOpen(r)
 	r.watch()
+	c.setOpen(r)
 	return r, nil
 }
 
-// Exec runs a statement that returns no rows.
+// Exec runs a statement that returns no rows, within Config.QueryTimeout.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	u, err := c.begin(ctx, c.pool.pools.cfg.QueryTimeout)
 	if err != nil {
@@ -77,29 +77,39 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 	return res, nil
 }
 
-// Begin starts a transaction; on the write pool it takes SQLite's write lock at
-// once (BEGIN IMMEDIATE), on the read pool it is a consistent view. It keeps
+// Begin starts a transaction: on the write pool it takes SQLite's write lock at
+// once (BEGIN IMMEDIATE), on the read pool it is one consistent view. It keeps
 // its physical connection until Commit, Rollback, Release or the end of ctx,
-// which rolls it back. Config.QueryTimeout bounds its statements, not the whole.
+// which rolls it back. Config.QueryTimeout bounds each of its statements, not the whole.
 func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
 	u, err := c.begin(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	tx, err := u.link.conn.BeginTx(u.ctx, nil)
+	// The transaction does not get ctx itself: database/sql would roll back in a
+	// goroutine of its own when ctx ends, and the connection could be given to
+	// the next statement before that has happened. Tx rolls back instead, and waits.
+	txCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	tx, err := u.link.conn.BeginTx(txCtx, nil)
+	if !stop() && err == nil {
+		_ = tx.Rollback()
+		u.link.broken = true // closing it waits for the roll-back that is under way
+		err = context.Cause(ctx)
+	}
 	if err != nil {
+		cancel()
 		return nil, u.fail(err)
 	}
-	t := &Tx{tx: tx, ctx: u.ctx, end: u.end, timeout: c.pool.pools.cfg.QueryTimeout}
+	t := newTx(u, tx, cancel, c.pool.pools.cfg.QueryTimeout)
 	c.setOpen(t)
-	t.watch()
 	return t, nil
 }
 
 // use is one statement or transaction on a borrowed physical connection.
 type use struct {
 	conn   *Conn
-	caller context.Context // as given by the caller, for the hold
+	caller context.Context // as the caller gave it; bounds the hold
 	ctx    context.Context // with the statement's own bound
 	cancel context.CancelFunc
 	link   *link
@@ -121,17 +131,17 @@ func (c *Conn) begin(ctx context.Context, timeout time.Duration) (*use, error) {
 
 	u := &use{conn: c, caller: ctx}
 	u.ctx, u.cancel = bound(ctx, timeout)
-	link, err := c.pool.links.borrow(u.ctx, c.pool.pools.cfg.Timeout)
+	k, err := c.pool.links.borrow(u.ctx, c.pool.pools.cfg.Timeout)
 	if err != nil {
 		u.cancel()
 		c.idle()
 		return nil, err
 	}
-	u.link = link
+	u.link = k
 	return u, nil
 }
 
-// fail ends a statement that gave an error and says why it ended.
+// fail ends a statement that gave an error and returns why it did.
 func (u *use) fail(err error) error {
 	err = causeOf(u.ctx, err)
 	u.end(false)
@@ -139,7 +149,7 @@ func (u *use) fail(err error) error {
 }
 
 // end gives the physical connection back, keeps the slot for the hold when the
-// statement succeeded, and lets the Conn run the next one.
+// statement came to its end, and lets the Conn run the next one.
 func (u *use) end(hold bool) {
 	u.conn.pool.links.giveBack(u.link)
 	u.cancel()
@@ -149,9 +159,12 @@ func (u *use) end(hold bool) {
 	u.conn.idle()
 }
 
+// setOpen remembers what Release has to end. When Release came first it ends now.
 func (c *Conn) setOpen(a abandoner) {
 	c.mu.Lock()
-	c.open = a
+	if c.running { // it may have ended already, with its context
+		c.open = a
+	}
 	released := c.released
 	c.mu.Unlock()
 	if released {
@@ -184,16 +197,16 @@ func (ps *Pools) hold(ctx context.Context) {
 	}
 }
 
-// bound returns ctx with the bound of one statement, whose cause says so.
+// bound returns ctx with the bound of one statement, whose cause names it.
 func bound(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout <= 0 {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w of %v: %w", ErrQueryTimeout, timeout, context.DeadlineExceeded))
 }
 
-// causeOf returns why a statement failed: when its context has ended, the cause
-// of that, which the database reports in many words, else err itself.
+// causeOf returns why a statement failed: the cause of its context when that
+// has ended, which drivers report in many words, else err itself.
 func causeOf(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err

@@ -4,13 +4,24 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"sync/atomic"
 )
 
-// connector opens connections through base and sets each of them up.
+// connector opens connections through base, sets each of them up and counts them.
 type connector struct {
 	base  driver.Connector
-	setUp []string // statements every new connection runs, in order
+	setUp []setting
+	// interrupter returns what stops the statement under way on a connection
+	// from another goroutine, or nil when that is not to be had.
+	interrupter func(driver.Conn) func()
+
+	opened atomic.Int64 // connections opened in all
+	live   atomic.Int64 // connections open now
 }
+
+// setting is one statement of the set-up. With want, its first column must be that.
+type setting struct{ statement, want string }
 
 // Connect opens and sets up one connection, or nothing: a connection whose set-up fails is closed.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -18,22 +29,31 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &conn{Conn: base}
-	for _, statement := range c.setUp {
-		if _, err := conn.ExecContext(ctx, statement, nil); err != nil {
-			return nil, errors.Join(err, base.Close())
+	cn := &conn{Conn: base, source: c}
+	for _, s := range c.setUp {
+		if err := cn.apply(ctx, s); err != nil {
+			return nil, errors.Join(fmt.Errorf("set up connection: %s: %w", s.statement, err), base.Close())
 		}
 	}
-	return conn, nil
+	if c.interrupter != nil {
+		cn.interrupt = c.interrupter(base)
+	}
+	c.opened.Add(1)
+	c.live.Add(1)
+	return cn, nil
 }
 
 // Driver returns the driver behind.
 func (c *connector) Driver() driver.Driver { return c.base.Driver() }
 
-// conn wraps a driver's connection. It passes every optional interface on, so
-// that database/sql finds what the driver can do, and skips what it cannot.
+// conn wraps a driver's connection. It passes the optional interfaces on, so
+// that database/sql finds what the driver can do, and adds that the end of a
+// context also stops a statement between its rows.
 type conn struct {
 	driver.Conn
+	source    *connector
+	interrupt func() // nil: the driver's own ways only
+	closed    bool
 }
 
 var (
@@ -47,6 +67,33 @@ var (
 	_ driver.Pinger             = (*conn)(nil)
 )
 
+// apply runs one statement of the set-up.
+func (c *conn) apply(ctx context.Context, s setting) error {
+	if s.want == "" {
+		_, err := c.ExecContext(ctx, s.statement, nil)
+		return err
+	}
+	rows, err := c.QueryContext(ctx, s.statement, nil)
+	if err != nil {
+		return err
+	}
+	got := make([]driver.Value, len(rows.Columns()))
+	err = errors.Join(rows.Next(got), rows.Close())
+	if err == nil && (len(got) == 0 || fmt.Sprint(got[0]) != s.want) {
+		return fmt.Errorf("it gave %v, not %s", got, s.want)
+	}
+	return err
+}
+
+// Close closes the connection and takes it off the count.
+func (c *conn) Close() error {
+	if !c.closed {
+		c.closed = true
+		c.source.live.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
 // BeginTx starts a transaction; a driver without options gets a plain one.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if b, ok := c.Conn.(driver.ConnBeginTx); ok {
@@ -55,15 +102,22 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if opts.ReadOnly || opts.Isolation != 0 {
 		return nil, errors.New("the driver knows no transaction options")
 	}
-	return c.Conn.Begin() //nolint:staticcheck // the only way with such a driver
+	return c.Begin() //nolint:staticcheck // the only way with such a driver
 }
 
 // PrepareContext parses a statement.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	var prepared driver.Stmt
+	var err error
 	if p, ok := c.Conn.(driver.ConnPrepareContext); ok {
-		return p.PrepareContext(ctx, query)
+		prepared, err = p.PrepareContext(ctx, query)
+	} else {
+		prepared, err = c.Prepare(query)
 	}
-	return c.Conn.Prepare(query)
+	if err != nil || c.interrupt == nil {
+		return prepared, err
+	}
+	return &stmt{Stmt: prepared, conn: c}, nil
 }
 
 // ExecContext runs a statement at once; ErrSkip makes database/sql prepare it instead.
@@ -76,10 +130,15 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 
 // QueryContext runs a query at once; ErrSkip makes database/sql prepare it instead.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	if q, ok := c.Conn.(driver.QueryerContext); ok {
-		return q.QueryContext(ctx, query, args)
+	q, ok := c.Conn.(driver.QueryerContext)
+	if !ok {
+		return nil, driver.ErrSkip
 	}
-	return nil, driver.ErrSkip
+	rows, err := q.QueryContext(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	return c.watch(ctx, rows), nil
 }
 
 // CheckNamedValue lets the driver convert arguments; ErrSkip means database/sql's own conversion.

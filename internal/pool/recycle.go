@@ -3,47 +3,74 @@ package pool
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// link is one open physical connection.
-type link struct {
-	conn    *sql.Conn
-	expires time.Time // zero: never
-}
 
 // links are the physical connections of one kind: the readers, or the writer.
 //
 // They are pinned with sql.DB.Conn and kept in a list of our own, because
 // database/sql closes an old connection before it opens the next one: when all
 // of them expire together its pool is empty, and the requests of that moment
-// all pay for opening. Here the successor is open before the old one closes.
+// all pay for opening. Here the successor is open before the old one closes,
+// so there are never fewer than the minimum.
 type links struct {
 	name    string
-	size    int // most connections in use at once
-	min     int // always open
-	recycle time.Duration
+	size    int           // most connections in use at once
+	min     int           // always open
+	recycle time.Duration // age at which a connection is replaced, ±10 %; 0: never
+	probe   string        // a statement that shows an interrupted connection to be usable again; empty: it is replaced
+	source  *connector
 	db      *sql.DB
 	gate    *gate
 	log     *slog.Logger
 	ctx     context.Context // ends when the pools close
+	wake    chan struct{}   // tells the keeper that a connection was lost
 
 	mu     sync.Mutex // guards the fields below
 	free   []*link    // last in, first out: the warmest page cache first
-	open   int
+	open   int        // open, or being opened
 	closed bool
 
-	opened, recycled atomic.Int64
-	wake             chan struct{} // tells the keeper that a connection was lost
+	recycled atomic.Int64
 }
 
-// borrow takes a physical connection, in the order of asking, waiting at most longest or until ctx ends.
+// link is one open physical connection. Its holder alone touches it.
+type link struct {
+	conn    *sql.Conn
+	raw     *conn     // the same connection, below database/sql
+	expires time.Time // zero: never
+	broken  bool      // must not be used again
+}
+
+// old reports whether the connection has outlived its time.
+func (k *link) old(now time.Time) bool { return !k.expires.IsZero() && now.After(k.expires) }
+
+// usable reports whether the driver takes further statements. After an
+// interrupted one SQLite refuses until a statement has started with none other
+// under way, which the probe does: cheaper than a new connection with a cold cache.
+func (k *link) usable(ctx context.Context, probe string) bool {
+	if k.broken {
+		return false
+	}
+	if k.raw.IsValid() {
+		return true
+	}
+	if probe == "" {
+		return false
+	}
+	_, err := k.conn.ExecContext(ctx, probe)
+	return err == nil && k.raw.IsValid()
+}
+
+// borrow takes a physical connection, in the order of asking, waiting at most
+// longest or until ctx ends. It must be given back.
 func (l *links) borrow(ctx context.Context, longest time.Duration) (*link, error) {
 	waited, got := l.gate.acquire(ctx, longest)
 	if got != granted {
@@ -51,70 +78,62 @@ func (l *links) borrow(ctx context.Context, longest time.Duration) (*link, error
 			Pool: l.name, Setting: "DB_POOL_TIMEOUT", Size: l.size, Queue: l.gate.queue, Waited: waited,
 		})
 	}
-	if k := l.take(); k != nil {
+	l.mu.Lock()
+	if n := len(l.free); n > 0 {
+		k := l.free[n-1]
+		l.free[n-1] = nil
+		l.free = l.free[:n-1]
+		l.mu.Unlock()
 		return k, nil
 	}
-	k, err := l.dial(ctx)
-	if err != nil {
-		l.gate.release()
-		return nil, err
-	}
-	l.mu.Lock()
 	l.open++
 	l.mu.Unlock()
+	k, err := l.dial(ctx)
+	if err != nil {
+		l.lose()
+		l.gate.release()
+		return nil, causeOf(ctx, err)
+	}
 	return k, nil
 }
 
-// take pops a free connection, or returns nil.
-func (l *links) take() *link {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := len(l.free)
-	if n == 0 {
-		return nil
-	}
-	k := l.free[n-1]
-	l.free[n-1] = nil
-	l.free = l.free[:n-1]
-	return k
-}
-
-// dial opens a connection with its own time to live.
-func (l *links) dial(ctx context.Context) (*link, error) {
-	conn, err := l.db.Conn(ctx)
-	if err != nil {
-		return nil, causeOf(ctx, err)
-	}
-	l.opened.Add(1)
-	return &link{conn: conn, expires: l.expiry(time.Now())}, nil
-}
-
-// expiry is now plus the recycle time ±10 %, so that connections opened
-// together do not all have to be replaced together.
-func (l *links) expiry(now time.Time) time.Time {
-	if l.recycle <= 0 {
-		return time.Time{}
-	}
-	return now.Add(time.Duration(float64(l.recycle) * (0.9 + 0.2*rand.Float64())))
-}
-
-// giveBack returns a borrowed connection; one that is old or broken is replaced first.
+// giveBack returns a borrowed connection; one that is old or unusable is replaced first.
 func (l *links) giveBack(k *link) {
 	defer l.gate.release()
-	switch {
-	case !k.valid():
-		l.drop(k)
+	usable := k.usable(l.ctx, l.probe)
+	if usable && !k.old(time.Now()) {
+		l.put(k)
 		return
-	case k.old(time.Now()):
-		k = l.replace(k)
 	}
-	l.put(k)
+	if k = l.replace(k, usable); k != nil {
+		l.put(k)
+	}
 }
 
-// put returns a connection to the free list, or closes it when the pools are closed.
+// replace opens a successor, closes k and returns the successor. When none can be
+// opened, k stays for another tenth of its time if it is usable, else it is closed and nil returned.
+func (l *links) replace(k *link, usable bool) *link {
+	next, err := l.dial(l.ctx)
+	if err != nil && l.ctx.Err() == nil {
+		l.log.Warn("connection not replaced", "pool", l.name, "usable", usable, "error", err)
+	}
+	if err != nil && usable {
+		k.expires = time.Now().Add(l.recycle / 10)
+		return k
+	}
+	_ = k.conn.Close() // nobody can do anything about a fault of a connection thrown away
+	if err != nil {
+		l.lose()
+		return nil
+	}
+	l.recycled.Add(1)
+	return next
+}
+
+// put adds a connection to the free list, or closes it when it is one too many or the pools are closed.
 func (l *links) put(k *link) {
 	l.mu.Lock()
-	if !l.closed {
+	if !l.closed && l.open <= l.size {
 		l.free = append(l.free, k)
 		l.mu.Unlock()
 		return
@@ -124,51 +143,42 @@ func (l *links) put(k *link) {
 	_ = k.conn.Close()
 }
 
-// drop closes a broken connection and has the keeper open another one.
-func (l *links) drop(k *link) {
-	_ = k.conn.Close()
+// lose counts a connection that is gone, or was never opened, and has the keeper see to the minimum.
+func (l *links) lose() {
 	l.mu.Lock()
 	l.open--
 	l.mu.Unlock()
-	l.recycled.Add(1)
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// replace opens a successor and closes k. When that fails k, which still works, stays for another tenth of its time.
-func (l *links) replace(k *link) *link {
-	next, err := l.dial(l.ctx)
+// dial opens a connection and gives it a time to live: the recycle time ±10 %,
+// so that connections opened together need not all be replaced together.
+func (l *links) dial(ctx context.Context) (*link, error) {
+	pinned, err := l.db.Conn(ctx)
 	if err != nil {
-		if l.ctx.Err() == nil {
-			l.log.Warn("connection not replaced", "pool", l.name, "error", err)
-		}
-		k.expires = time.Now().Add(l.recycle / 10)
-		return k
+		return nil, fmt.Errorf("open %s connection: %w", l.name, err)
 	}
-	_ = k.conn.Close()
-	l.recycled.Add(1)
-	return next
-}
-
-// old reports whether the connection has outlived its time.
-func (k *link) old(now time.Time) bool { return !k.expires.IsZero() && now.After(k.expires) }
-
-// valid reports whether the driver would use the connection again: after an
-// interrupted statement, for one, it would not.
-func (k *link) valid() bool {
-	ok := true
-	err := k.conn.Raw(func(dc any) error {
-		if v, has := dc.(driver.Validator); has {
-			ok = v.IsValid()
+	k := &link{conn: pinned}
+	err = pinned.Raw(func(dc any) error {
+		var ok bool
+		if k.raw, ok = dc.(*conn); !ok {
+			return fmt.Errorf("unexpected driver connection %T", dc)
 		}
 		return nil
 	})
-	return ok && err == nil
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s connection: %w", l.name, err), pinned.Close())
+	}
+	if l.recycle > 0 {
+		k.expires = time.Now().Add(time.Duration(float64(l.recycle) * (0.9 + 0.2*rand.Float64())))
+	}
+	return k, nil
 }
 
-// warm opens connections until min are open. It never waits for a statement under way.
+// warm opens connections until the minimum is open. It never waits for a statement under way.
 func (l *links) warm(ctx context.Context) error {
 	for {
 		l.mu.Lock()
@@ -176,7 +186,7 @@ func (l *links) warm(ctx context.Context) error {
 			l.mu.Unlock()
 			return nil
 		}
-		l.open++ // counted before it is open, so that nobody else opens the same one
+		l.open++
 		l.mu.Unlock()
 		k, err := l.dial(ctx)
 		if err != nil {
@@ -189,7 +199,7 @@ func (l *links) warm(ctx context.Context) error {
 	}
 }
 
-// keep replaces idle connections that are old and keeps the minimum open until the pools close.
+// keep replaces idle connections that are old and keeps the minimum open, until the pools close.
 func (l *links) keep() {
 	interval := 15 * time.Second
 	if l.recycle > 0 {
@@ -207,40 +217,25 @@ func (l *links) keep() {
 		if err := l.warm(l.ctx); err != nil && l.ctx.Err() == nil {
 			l.log.Warn("warm minimum not reached", "pool", l.name, "min", l.min, "error", err)
 		}
-		l.sweep()
+		l.sweep(time.Now())
 	}
 }
 
-// sweep replaces idle connections that are old, one at a time and only while no statement waits.
-func (l *links) sweep() {
+// sweep replaces idle connections that are old, one at a time and only while no statement waits for one.
+func (l *links) sweep(now time.Time) {
 	for l.ctx.Err() == nil && l.gate.tryAcquire() {
-		k := l.takeOld(time.Now())
-		if k == nil {
+		l.mu.Lock()
+		i := slices.IndexFunc(l.free, func(k *link) bool { return k.old(now) })
+		if i < 0 {
+			l.mu.Unlock()
 			l.gate.release()
 			return
 		}
+		k := l.free[i]
+		l.free = slices.Delete(l.free, i, i+1)
+		l.mu.Unlock()
 		l.giveBack(k)
 	}
-}
-
-// takeOld removes one old connection from the free list, or returns nil.
-func (l *links) takeOld(now time.Time) *link {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, k := range l.free {
-		if k.old(now) {
-			l.free = append(l.free[:i], l.free[i+1:]...)
-			return k
-		}
-	}
-	return nil
-}
-
-// openCount returns how many connections are open.
-func (l *links) openCount() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open
 }
 
 // close closes the free connections; those in use close when they are given back.

@@ -3,14 +3,17 @@ package pool
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 
+	"modernc.org/libc"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -19,20 +22,22 @@ import (
 // file doubles what readers can do; synchronous=FULL is what makes an
 // acknowledged write durable, and costs nothing for batches).
 var (
-	readerSetUp = []string{
-		"PRAGMA busy_timeout = 5000",
-		"PRAGMA mmap_size = 2147418112",
-		"PRAGMA cache_size = -8192",
-		"PRAGMA temp_store = MEMORY",
-		"PRAGMA foreign_keys = ON",
-		"PRAGMA query_only = ON",
+	readerSetUp = []setting{
+		{"PRAGMA busy_timeout = 5000", "5000"},
+		{statement: "PRAGMA mmap_size = 2147418112"},
+		{statement: "PRAGMA cache_size = -8192"},
+		{statement: "PRAGMA temp_store = MEMORY"},
+		{statement: "PRAGMA foreign_keys = ON"},
+		{statement: "PRAGMA query_only = ON"},
 	}
-	writerSetUp = []string{
-		"PRAGMA busy_timeout = 5000",
-		"PRAGMA journal_mode = WAL",
-		"PRAGMA synchronous = FULL",
-		"PRAGMA foreign_keys = ON",
-		"PRAGMA temp_store = MEMORY",
+	writerSetUp = []setting{
+		{"PRAGMA busy_timeout = 5000", "5000"},
+		{"PRAGMA journal_mode = WAL", "wal"},
+		// After a long reader has let the log grow, it shrinks to this again.
+		{"PRAGMA journal_size_limit = 67108864", "67108864"},
+		{statement: "PRAGMA synchronous = FULL"},
+		{statement: "PRAGMA foreign_keys = ON"},
+		{statement: "PRAGMA temp_store = MEMORY"},
 	}
 )
 
@@ -44,37 +49,23 @@ var (
 func OpenSQLite(ctx context.Context, cfg Config) (*Pools, error) {
 	cfg, err := cfg.validate()
 	if cfg.Path == "" {
-		err = errors.Join(err, errors.New("library file is not named: set --data-dir"))
+		err = errors.Join(err, errors.New("the library file has no name: set --data-dir"))
 	}
 	if err != nil {
 		return nil, err
+	}
+	// Later connections must find the same file, wherever the process has moved to by then.
+	if cfg.Path, err = filepath.Abs(cfg.Path); err != nil {
+		return nil, fmt.Errorf("open library: %w", err)
 	}
 	if err := checkPath(cfg.Path); err != nil {
 		return nil, err
 	}
-	name := "read"
-	if cfg.Single {
-		name = "main"
-	}
-	physical := min(max(cfg.Read.Min, 2*runtime.GOMAXPROCS(0), 1), cfg.Read.Size)
 	ps := &Pools{cfg: cfg}
 	ps.ctx, ps.stop = context.WithCancel(context.WithoutCancel(ctx))
-	writer, err := ps.openLinks("writer", "rwc", "immediate", writerSetUp, 1, 1, cfg)
-	if err != nil {
+	if err := ps.open(ctx); err != nil {
 		ps.stop()
 		return nil, openError(cfg.Path, err)
-	}
-	readers, err := ps.openLinks("reader", "rw", "deferred", readerSetUp, physical, min(cfg.Read.Min, physical), cfg)
-	if err != nil {
-		ps.stop()
-		return nil, openError(cfg.Path, errors.Join(err, writer.close()))
-	}
-	ps.linkSets = []*links{readers, writer}
-	ps.read = &Pool{name: name, bounds: cfg.Read, gate: newGate(cfg.Read.Size, cfg.Read.Queue), links: readers, pools: ps}
-	if cfg.Single {
-		ps.write = &Pool{name: name, bounds: cfg.Read, gate: ps.read.gate, links: writer, pools: ps}
-	} else {
-		ps.write = &Pool{name: "write", bounds: cfg.Write, gate: newGate(cfg.Write.Size, cfg.Write.Queue), links: writer, pools: ps}
 	}
 	for _, l := range ps.linkSets {
 		ps.keepers.Go(l.keep)
@@ -82,38 +73,117 @@ func OpenSQLite(ctx context.Context, cfg Config) (*Pools, error) {
 	return ps, nil
 }
 
+// open opens the connections, the writer first because it creates the file, and puts the gates in front.
+func (ps *Pools) open(ctx context.Context) error {
+	cfg := ps.cfg
+	writers := cfg.Write.Size
+	if cfg.Single {
+		writers = cfg.Read.Size
+	}
+	writer, err := ps.openLinks(ctx, sqliteLinks{
+		name: "writer", mode: "rwc", txlock: "immediate", setUp: writerSetUp, size: 1, min: 1, callers: writers,
+	})
+	if err != nil {
+		return err
+	}
+	if err := checkWritable(ctx, writer); err != nil {
+		return errors.Join(err, writer.close())
+	}
+	size := min(max(cfg.Read.Min, 2*runtime.GOMAXPROCS(0), 1), cfg.Read.Size)
+	readers, err := ps.openLinks(ctx, sqliteLinks{
+		name: "reader", mode: "rw", txlock: "deferred", setUp: readerSetUp,
+		size: size, min: min(cfg.Read.Min, size), callers: cfg.Read.Size,
+	})
+	if err != nil {
+		return errors.Join(err, writer.close())
+	}
+	ps.linkSets = []*links{readers, writer}
+	ps.read = &Pool{name: "read", bounds: cfg.Read, gate: newGate(cfg.Read.Size, cfg.Read.Queue), links: readers, pools: ps}
+	if cfg.Single {
+		ps.read.name = "main"
+		ps.write = &Pool{name: "main", bounds: cfg.Read, gate: ps.read.gate, links: writer, pools: ps}
+	} else {
+		ps.write = &Pool{name: "write", bounds: cfg.Write, gate: newGate(cfg.Write.Size, cfg.Write.Queue), links: writer, pools: ps}
+	}
+	return nil
+}
+
+// sqliteLinks says what one kind of connections to the file is like.
+type sqliteLinks struct {
+	name, mode, txlock string
+	setUp              []setting
+	size, min          int
+	callers            int // slots in front; their holders run one statement each, so this queue is never full
+}
+
 // openLinks opens one kind of connections with its minimum warm.
-func (ps *Pools) openLinks(name, mode, txlock string, setUp []string, size, warm int, cfg Config) (*links, error) {
-	base, err := sqlite.NewConnector(dsn(cfg.Path, mode, txlock))
+func (ps *Pools) openLinks(ctx context.Context, o sqliteLinks) (*links, error) {
+	base, err := sqlite.NewConnector(dsn(ps.cfg.Path, o.mode, o.txlock))
 	if err != nil {
 		return nil, err
 	}
-	callers := cfg.Read.Size
-	if !cfg.Single {
-		callers = max(cfg.Read.Size, cfg.Write.Size)
-	}
+	source := &connector{base: base, setUp: o.setUp, interrupter: sqliteInterrupter}
 	l := &links{
-		name: name, size: size, min: max(warm, 1), recycle: cfg.Recycle, log: cfg.Logger, ctx: ps.ctx,
-		db: sql.OpenDB(&connector{base: base, setUp: setUp}),
-		// Each holder of a slot runs one statement at a time, so this queue is never full.
-		gate: newGate(size, callers),
-		wake: make(chan struct{}, 1),
+		name: o.name, size: o.size, min: o.min, recycle: ps.cfg.Recycle, probe: "SELECT 1",
+		source: source, db: sql.OpenDB(source), gate: newGate(o.size, o.callers),
+		log: ps.cfg.Logger, ctx: ps.ctx, wake: make(chan struct{}, 1),
 	}
-	l.db.SetMaxIdleConns(-1) // a connection that we give up is closed, not kept
-	if err := l.warm(ps.ctx); err != nil {
+	l.db.SetMaxIdleConns(-1) // a connection that links gives up is closed, not kept
+	if err := l.warm(ctx); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
+}
+
+// checkWritable finds out at once what else the first ingest would: that the
+// file or its directory cannot be written. A lock held by another process is no such fault.
+func checkWritable(ctx context.Context, writer *links) error {
+	k, err := writer.borrow(ctx, 0)
+	if err != nil {
+		return err
+	}
+	defer writer.giveBack(k)
+	_, err = k.conn.ExecContext(ctx, "BEGIN IMMEDIATE; ROLLBACK")
+	var se *sqlite.Error
+	if errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY {
+		return nil
+	}
+	return err
+}
+
+// sqliteInterrupter returns what interrupts the statement under way on a
+// connection of the SQLite driver, which keeps that to itself. It reads the
+// handle by reflection; a driver that has none any more gives nil, and then
+// statements stop at their next row instead (TestInterruptBetweenRows tells).
+func sqliteInterrupter(c driver.Conn) func() {
+	v := reflect.ValueOf(c)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return nil
+	}
+	handle := v.Elem().FieldByName("db")
+	if handle.Kind() != reflect.Uintptr || handle.Uint() == 0 {
+		return nil
+	}
+	db := uintptr(handle.Uint())
+	return func() {
+		tls := libc.NewTLS() // the connection's own belongs to the statement under way
+		defer tls.Close()
+		sqlite3.Xsqlite3_interrupt(tls, db)
+	}
 }
 
 // dsn is the address of the file in SQLite's URI form. Every byte of the path
 // that means something in a URI is escaped, so that the file opened is the file named.
 func dsn(path, mode, txlock string) string {
 	var b strings.Builder
-	b.WriteString("file:")
-	for i := 0; i < len(path); i++ {
+	b.WriteString("file://")
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		b.WriteByte('/') // a Windows drive
+	}
+	for i := range len(path) {
 		switch c := path[i]; {
-		case c == '%' || c == '?' || c == '#' || c < ' ' || c == 0x7f:
+		case c == '%' || c == '?' || c == '#' || c <= ' ' || c == 0x7f:
 			fmt.Fprintf(&b, "%%%02X", c)
 		default:
 			b.WriteByte(c)

@@ -67,12 +67,12 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 func (s *Stats) addPhysical(l *links) {
 	inUse, waiting, count := l.gate.snapshot()
 	s.Physical += l.size
-	s.PhysicalOpen += l.openCount()
+	s.PhysicalOpen += int(l.source.live.Load())
 	s.PhysicalInUse += inUse
 	s.PhysicalWaiting += waiting
 	s.PhysicalWaits += count.waits
 	s.PhysicalWaitTotal += count.waitTotal
 	s.PhysicalWaitMax = max(s.PhysicalWaitMax, count.waitMax)
-	s.Opened += l.opened.Load()
+	s.Opened += l.source.opened.Load()
 	s.Recycled += l.recycled.Load()
 }
