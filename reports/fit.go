@@ -50,7 +50,11 @@ func fit(t Table, limit int) fitted {
 	for i := range f.columns {
 		f.columns[i].Name = cut(f.columns[i].Name, widths[i])
 		for _, row := range f.rows {
-			row[i] = cut(row[i], widths[i])
+			if f.columns[i].Wrap {
+				row[i] = wrap(row[i], "", widths[i])
+			} else {
+				row[i] = cut(row[i], widths[i])
+			}
 		}
 	}
 	return f
@@ -107,7 +111,7 @@ func cut(s string, limit int) string {
 }
 
 // wrap breaks a line at spaces before limit columns and begins the following lines with indent. A limit of 0 or less breaks
-// nothing; a word longer than a line stays whole.
+// nothing; a word longer than a line is cut.
 func wrap(s, indent string, limit int) string {
 	if limit <= 0 || width(s) <= limit {
 		return s
@@ -115,6 +119,7 @@ func wrap(s, indent string, limit int) string {
 	var b strings.Builder
 	at := 0
 	for i, word := range strings.Split(s, " ") {
+		word = cut(word, max(1, limit-width(indent)))
 		w := width(word)
 		switch {
 		case i == 0:

@@ -109,6 +109,8 @@ type Column struct {
 	// Optional lets WriteText leave the column out, and say so, when the table is too wide for the terminal. The last
 	// optional column goes first. Every other format has all columns.
 	Optional bool `json:"-"`
+	// Wrap lets WriteText break the column's cells into lines where it would otherwise cut them: for sentences.
+	Wrap bool `json:"-"`
 }
 
 // A Table has a name that is short and the same in every report of a kind ("statements"), because CSV and JSON readers

@@ -300,3 +300,19 @@ func readCSV(t *testing.T, body []byte) [][]string {
 	}
 	return records
 }
+
+func TestWrap(t *testing.T) {
+	f := func(s, indent string, limit int, want string) {
+		t.Helper()
+		if got := wrap(s, indent, limit); got != want {
+			t.Errorf("wrap(%q, %q, %d) = %q, want %q", s, indent, limit, got, want)
+		}
+	}
+	f("one two three", "", 0, "one two three")      // no limit
+	f("one two three", "", 13, "one two three")     // fits to the last column
+	f("one two three", "", 12, "one two\nthree")    // one too many
+	f("one two three", "  ", 7, "one two\n  three") // later lines are indented
+	f("extraordinary x", "", 6, "extra…\nx")        // a word longer than a line
+	f("日本 語の 本", "", 9, "日本 語の\n本")                 // wide runes take two
+	f("", "", 5, "")
+}

@@ -64,7 +64,7 @@ func (r Report) writeChecks(buf *bytes.Buffer, opt TextOptions) error {
 		return nil
 	}
 	t := Table{Name: "checks", Columns: []Column{
-		{Name: ""}, {Name: "Check"}, {Name: "Metric", Optional: true}, {Name: "Measured", Align: Right}, {Name: "Bound", Align: Right}, {Name: "Why"},
+		{Name: ""}, {Name: "Check", Wrap: true}, {Name: "Metric", Optional: true}, {Name: "Measured", Align: Right}, {Name: "Bound", Align: Right}, {Name: "Why", Wrap: true},
 	}}
 	for _, c := range r.Checks {
 		t.Rows = append(t.Rows, []string{c.Verdict.Mark(), c.Name, c.Metric, c.Measured, c.Bound, c.Why})
