@@ -1,0 +1,2 @@
+/* tomehub:checkpoint */
+PRAGMA wal_checkpoint(TRUNCATE)

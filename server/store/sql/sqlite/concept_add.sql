@@ -1,0 +1,3 @@
+/* tomehub:concept_add */
+INSERT INTO TOMEHUB_CONCEPTS (id, name, folded)
+VALUES (?1, ?2, ?3)

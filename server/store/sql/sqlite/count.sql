@@ -1,0 +1,5 @@
+/* tomehub:count */
+SELECT count(*)
+FROM TOMEHUB_CONTENT_FTS
+WHERE TOMEHUB_CONTENT_FTS MATCH :query
+  AND (rowid < 4294967296 OR rowid BETWEEN :lo AND :hi)

@@ -1,0 +1,4 @@
+/* tomehub:library_file */
+SELECT file
+FROM pragma_database_list
+WHERE name = 'main'

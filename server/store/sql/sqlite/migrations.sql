@@ -1,0 +1,4 @@
+/* tomehub:migrations */
+SELECT version, name, checksum
+FROM TOMEHUB_MIGRATIONS
+ORDER BY version

@@ -1,0 +1,3 @@
+/* tomehub:optimize */
+INSERT INTO TOMEHUB_CONTENT_FTS (TOMEHUB_CONTENT_FTS)
+VALUES ('optimize')

@@ -1,0 +1,2 @@
+/* tomehub:ping */
+SELECT 1

@@ -1,0 +1,7 @@
+/* tomehub:search_ids */
+SELECT rowid AS id, -bm25(TOMEHUB_CONTENT_FTS) AS score
+FROM TOMEHUB_CONTENT_FTS
+WHERE TOMEHUB_CONTENT_FTS MATCH :query
+  AND (rowid < 4294967296 OR rowid BETWEEN :lo AND :hi)
+ORDER BY bm25(TOMEHUB_CONTENT_FTS), rowid
+LIMIT :size OFFSET :offset

@@ -1,0 +1,3 @@
+/* tomehub:words_delete */
+DELETE FROM TOMEHUB_CONTENT_FTS
+WHERE rowid BETWEEN :first AND :last

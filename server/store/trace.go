@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/tomehub/tomehub/internal/pool"
+)
+
+// RequestStats counts what one request did in the database.
+type RequestStats struct {
+	Statements    atomic.Int64
+	Rows          atomic.Int64 // returned or changed
+	AcquireWaitNs atomic.Int64 // waited for connections, in nanoseconds
+}
+
+type requestKey struct{}
+
+type request struct {
+	stats *RequestStats
+	id    string
+}
+
+// WithRequest returns a context in which statements are counted in stats, and
+// under which slow ones are logged with requestID. Either may be left zero.
+func WithRequest(ctx context.Context, stats *RequestStats, requestID string) context.Context {
+	return context.WithValue(ctx, requestKey{}, &request{stats: stats, id: requestID})
+}
+
+func requestOf(ctx context.Context) *request {
+	r, _ := ctx.Value(requestKey{}).(*request)
+	return r
+}
+
+// tracer measures statements.
+type tracer struct {
+	logger *slog.Logger
+	slow   time.Duration // statements that take at least this long are logged; 0: none
+}
+
+// Attribute for the text that a user searched for, which only debug logs show.
+type queryText string
+
+// end records one execution of st and logs it when it was slow.
+func (t *tracer) end(ctx context.Context, st *statement, start time.Time, waited time.Duration, rows int64, err error, text queryText) {
+	elapsed := time.Since(start)
+	st.record(elapsed, waited, rows, err != nil)
+	r := requestOf(ctx)
+	if r != nil && r.stats != nil {
+		r.stats.Statements.Add(1)
+		r.stats.Rows.Add(rows)
+		r.stats.AcquireWaitNs.Add(int64(waited))
+	}
+	if t.slow <= 0 || elapsed < t.slow {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("statement", st.name),
+		slog.Float64("elapsed_ms", ms(elapsed)),
+		slog.Int64("rows", rows),
+		slog.Float64("acquire_wait_ms", ms(waited)),
+	}
+	if r != nil && r.id != "" {
+		attrs = append(attrs, slog.String("request_id", r.id))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	t.logger.LogAttrs(ctx, slog.LevelWarn, "slow statement", attrs...)
+	if text != "" && t.logger.Enabled(ctx, slog.LevelDebug) {
+		t.logger.LogAttrs(ctx, slog.LevelDebug, "slow statement's query", append(attrs, slog.String("query", string(text)))...)
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// querier is what runs a statement: a held connection or a transaction on one.
+type querier interface {
+	Query(ctx context.Context, query string, args ...any) (*pool.Rows, error)
+	Exec(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// read acquires a read connection for one statement and calls each for every row of it.
+func (s *SQLite) read(ctx context.Context, st *statement, text queryText, each func(*pool.Rows) error, args ...any) error {
+	conn, err := s.pools.Read().Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.name, err)
+	}
+	defer conn.Release()
+	return s.trace.query(ctx, conn, conn.Waited(), st, text, each, args...)
+}
+
+// query runs st on q and calls each for every row.
+func (t *tracer) query(ctx context.Context, q querier, waited time.Duration, st *statement, text queryText, each func(*pool.Rows) error, args ...any) (err error) {
+	start := time.Now()
+	var n int64
+	defer func() { t.end(ctx, st, start, waited, n, err, text) }()
+	rows, err := q.Query(ctx, st.text, args...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.name, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		n++
+		if err := each(rows); err != nil {
+			return fmt.Errorf("%s: %w", st.name, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("%s: %w", st.name, err)
+	}
+	return nil
+}
+
+// exec runs st on q, for the rows it changes.
+func (t *tracer) exec(ctx context.Context, q querier, st *statement, args ...any) (err error) {
+	start := time.Now()
+	var n int64
+	defer func() { t.end(ctx, st, start, 0, n, err, "") }()
+	res, err := q.Exec(ctx, st.text, args...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.name, err)
+	}
+	n, err = res.RowsAffected()
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.name, err)
+	}
+	return nil
+}
+
+// batch records the rows that one prepared statement changed as one execution
+// of st, as a database with array binds would count them.
+func (t *tracer) batch(ctx context.Context, st *statement, do func(rows *int64) error) error {
+	start := time.Now()
+	var rows int64
+	err := do(&rows)
+	if rows > 0 || err != nil {
+		t.end(ctx, st, start, 0, rows, err, "")
+	}
+	return err
+}
