@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"github.com/tomehub/tomehub/internal/pool"
 )
@@ -189,5 +190,10 @@ func conceptArgs(ids []int64, limit int) (string, error) {
 	if limit < 1 || limit > MaxConcepts {
 		return "", fmt.Errorf("%d concepts: %w or too few, 1 to %d", limit, ErrTooMany, MaxConcepts)
 	}
-	return idList(ids, MaxPageSize)
+	if len(ids) > MaxPageSize {
+		return idList(ids, MaxPageSize)
+	}
+	once := slices.Clone(ids)
+	slices.Sort(once)
+	return idList(slices.Compact(once), MaxPageSize) // an id given twice weighs once
 }
