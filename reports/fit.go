@@ -11,6 +11,7 @@ const (
 	gap       = 2  // spaces between two columns
 	leastCut  = 24 // a column of words is first cut down to this, before optional columns go
 	leastCell = 8  // and after that to this, and no further
+	wrapAt    = 60 // a column of sentences is never wider, because longer lines read badly
 )
 
 // fitted is a table cut to a width.
@@ -32,21 +33,13 @@ func fit(t Table, limit int) fitted {
 			row[i] = oneLine(row[i])
 			widths[i] = max(widths[i], width(row[i]))
 		}
-	}
-	if limit <= 0 {
-		return f
-	}
-	narrow(f.columns, widths, limit, leastCut)
-	for i := len(f.columns) - 1; i >= 0 && total(widths) > limit; i-- {
-		if f.columns[i].Optional {
-			f.left = append([]string{f.columns[i].Name}, f.left...)
-			f.columns, widths = drop(f.columns, i), drop(widths, i)
-			for j, row := range f.rows {
-				f.rows[j] = drop(row, i)
-			}
+		if c.Wrap {
+			widths[i] = min(widths[i], wrapAt)
 		}
 	}
-	narrow(f.columns, widths, limit, leastCell)
+	if limit > 0 {
+		widths = f.squeeze(widths, limit)
+	}
 	for i := range f.columns {
 		f.columns[i].Name = cut(f.columns[i].Name, widths[i])
 		for _, row := range f.rows {
@@ -58,6 +51,22 @@ func fit(t Table, limit int) fitted {
 		}
 	}
 	return f
+}
+
+// squeeze leaves out columns and takes from widths until the table fits the limit, and returns the widths that are left.
+func (f *fitted) squeeze(widths []int, limit int) []int {
+	narrow(f.columns, widths, limit, leastCut)
+	for i := len(f.columns) - 1; i >= 0 && total(widths) > limit; i-- {
+		if f.columns[i].Optional {
+			f.left = append([]string{f.columns[i].Name}, f.left...)
+			f.columns, widths = drop(f.columns, i), drop(widths, i)
+			for j, row := range f.rows {
+				f.rows[j] = drop(row, i)
+			}
+		}
+	}
+	narrow(f.columns, widths, limit, leastCell)
+	return widths
 }
 
 // narrow takes from the widest column of words, one terminal column at a time, until the table fits or none is wider than

@@ -316,3 +316,22 @@ func TestWrap(t *testing.T) {
 	f("日本 語の 本", "", 9, "日本 語の\n本")                 // wide runes take two
 	f("", "", 5, "")
 }
+
+func TestSentencesWrapInTables(t *testing.T) {
+	sentence := strings.Repeat("word ", 40) + "end"
+	r := Report{Title: "t", Tables: []Table{{Name: "t", Columns: []Column{{Name: "A"}, {Name: "B", Wrap: true}}, Rows: [][]string{{"x", sentence}}}}}
+	for _, limit := range []int{0, 200, 40, 20} {
+		var buf bytes.Buffer
+		if err := r.WriteText(&buf, TextOptions{Width: limit}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(buf.String(), "word"); got != 40 || !strings.Contains(buf.String(), "end") || strings.Contains(buf.String(), "…") {
+			t.Errorf("at width %d words are gone:\n%s", limit, &buf)
+		}
+		for line := range strings.Lines(buf.String()) {
+			if got, most := width(strings.TrimSpace(line)), max(limit, 0); got > 63 || most > 0 && got > most {
+				t.Errorf("at width %d a line takes %d: %q", limit, got, line)
+			}
+		}
+	}
+}
