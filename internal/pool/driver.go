@@ -12,8 +12,11 @@ import (
 type connector struct {
 	base  driver.Connector
 	setUp []setting
+	// keep has connections keep their parsed statements and watch their rows,
+	// for drivers whose statements take a context and can run again after any end.
+	keep bool
 	// interrupter returns what stops the statement under way on a connection
-	// from another goroutine, or nil when that is not to be had.
+	// from another goroutine, or nil when that is not to be had. It needs keep.
 	interrupter func(driver.Conn) func()
 
 	opened atomic.Int64 // connections opened in all
@@ -35,6 +38,9 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 			return nil, errors.Join(fmt.Errorf("set up connection: %s: %w", s.statement, err), base.Close())
 		}
 	}
+	if err := cn.kept.close(); err != nil { // the set-up never runs again
+		return nil, errors.Join(err, base.Close())
+	}
 	if c.interrupter != nil {
 		cn.interrupt = c.interrupter(base)
 	}
@@ -53,6 +59,7 @@ type conn struct {
 	driver.Conn
 	source    *connector
 	interrupt func() // nil: the driver's own ways only
+	kept      statements
 	closed    bool
 }
 
@@ -85,13 +92,13 @@ func (c *conn) apply(ctx context.Context, s setting) error {
 	return err
 }
 
-// Close closes the connection and takes it off the count.
+// Close closes the connection with its kept statements and takes it off the count.
 func (c *conn) Close() error {
 	if !c.closed {
 		c.closed = true
 		c.source.live.Add(-1)
 	}
-	return c.Conn.Close()
+	return errors.Join(c.kept.close(), c.Conn.Close())
 }
 
 // BeginTx starts a transaction; a driver without options gets a plain one.
@@ -107,21 +114,25 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 
 // PrepareContext parses a statement.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	var prepared driver.Stmt
-	var err error
-	if p, ok := c.Conn.(driver.ConnPrepareContext); ok {
-		prepared, err = p.PrepareContext(ctx, query)
-	} else {
-		prepared, err = c.Prepare(query)
-	}
-	if err != nil || c.interrupt == nil {
+	prepared, err := c.prepare(ctx, query)
+	if err != nil || !c.source.keep {
 		return prepared, err
 	}
 	return &stmt{Stmt: prepared, conn: c}, nil
 }
 
+func (c *conn) prepare(ctx context.Context, query string) (driver.Stmt, error) {
+	if p, ok := c.Conn.(driver.ConnPrepareContext); ok {
+		return p.PrepareContext(ctx, query)
+	}
+	return c.Prepare(query)
+}
+
 // ExecContext runs a statement at once; ErrSkip makes database/sql prepare it instead.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.source.keep {
+		return c.execKept(ctx, query, args)
+	}
 	if e, ok := c.Conn.(driver.ExecerContext); ok {
 		return e.ExecContext(ctx, query, args)
 	}
@@ -130,15 +141,13 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 
 // QueryContext runs a query at once; ErrSkip makes database/sql prepare it instead.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	q, ok := c.Conn.(driver.QueryerContext)
-	if !ok {
-		return nil, driver.ErrSkip
+	if c.source.keep {
+		return c.queryKept(ctx, query, args)
 	}
-	rows, err := q.QueryContext(ctx, query, args)
-	if err != nil {
-		return nil, err
+	if q, ok := c.Conn.(driver.QueryerContext); ok {
+		return q.QueryContext(ctx, query, args)
 	}
-	return c.watch(ctx, rows), nil
+	return nil, driver.ErrSkip
 }
 
 // CheckNamedValue lets the driver convert arguments; ErrSkip means database/sql's own conversion.

@@ -4,17 +4,22 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"sync"
 )
 
-// watchedRows stop the search for their next row when their context ends.
+// watchedRows stop the search for their next row when their context ends, and
+// hand their statement back to the kept ones.
 //
 // The SQLite driver watches the context only until the first row is there.
 // database/sql closes the rows when the context ends, but it has to wait for a
 // Next under way, and a scan that finds nothing for a minute takes that minute.
 type watchedRows struct {
 	typedRows
-	stop func() bool // stops watching the context
+	conn   *conn
+	from   *parsed     // nil: not to be kept
+	failed bool        // the statement gave an error
+	stop   func() bool // stops watching the context; nil when it cannot end
 
 	mu     sync.Mutex // guards closed, and holds off Close during an interrupt
 	closed bool
@@ -30,30 +35,53 @@ type typedRows interface {
 	driver.RowsColumnTypeScanType
 }
 
-// watch has the end of ctx interrupt rows, where the connection can be interrupted.
-func (c *conn) watch(ctx context.Context, rows driver.Rows) driver.Rows {
-	typed, ok := rows.(typedRows)
-	if !ok || c.interrupt == nil || ctx.Done() == nil {
-		return rows
+// watch has the end of ctx interrupt rows, where the connection can be
+// interrupted, and their end give back the statement they come from.
+func (c *conn) watch(ctx context.Context, rows typedRows, from *parsed) driver.Rows {
+	w := &watchedRows{typedRows: rows, conn: c, from: from}
+	if c.interrupt != nil && ctx.Done() != nil {
+		w.stop = context.AfterFunc(ctx, w.interrupt)
 	}
-	w := &watchedRows{typedRows: typed}
-	w.stop = context.AfterFunc(ctx, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if !w.closed {
-			c.interrupt()
-		}
-	})
 	return w
 }
 
-// Close ends the watch first: an interrupt must never hit the next statement.
+// interrupt stops the statement, unless its rows are closed: it must never hit the next one.
+func (w *watchedRows) interrupt() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.closed {
+		w.conn.interrupt()
+	}
+}
+
+// Next remembers a fault, because a statement that had one is not run again.
+func (w *watchedRows) Next(dest []driver.Value) error {
+	err := w.typedRows.Next(dest)
+	if err != nil && err != io.EOF {
+		w.failed = true
+	}
+	return err
+}
+
+// Close ends the watch, closes the rows and gives their statement back. database/sql calls it once.
 func (w *watchedRows) Close() error {
-	w.stop()
+	if w.stop != nil {
+		w.stop()
+	}
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	return w.typedRows.Close()
+	err := w.typedRows.Close()
+	from := w.from
+	w.from = nil
+	switch {
+	case from == nil:
+		return err
+	case err != nil || w.failed:
+		_ = from.stmt.Close() // says again what the rows said
+		return err
+	}
+	return w.conn.kept.put(from)
 }
 
 // stmt is a prepared statement whose rows are watched.
@@ -68,28 +96,22 @@ var (
 	_ driver.NamedValueChecker = (*stmt)(nil)
 )
 
-// errNoContext is for a driver whose statements know no context; ours do.
-var errNoContext = errors.New("the driver's statements take no context")
+// errPlain is for a driver whose statements take no context or whose rows do
+// not tell their types; those that we wrap do both.
+var errPlain = errors.New("the driver's statements are too plain to be wrapped")
 
 // ExecContext runs the statement.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	if e, ok := s.Stmt.(driver.StmtExecContext); ok {
-		return e.ExecContext(ctx, args)
-	}
-	return nil, errNoContext
+	return execStmt(ctx, s.Stmt, args)
 }
 
 // QueryContext runs the statement for its rows.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	q, ok := s.Stmt.(driver.StmtQueryContext)
-	if !ok {
-		return nil, errNoContext
-	}
-	rows, err := q.QueryContext(ctx, args)
+	rows, err := queryStmt(ctx, s.Stmt, args)
 	if err != nil {
 		return nil, err
 	}
-	return s.conn.watch(ctx, rows), nil
+	return s.conn.watch(ctx, rows, nil), nil
 }
 
 // CheckNamedValue asks the statement, then its connection.
@@ -98,4 +120,26 @@ func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
 		return n.CheckNamedValue(v)
 	}
 	return s.conn.CheckNamedValue(v)
+}
+
+func execStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (driver.Result, error) {
+	if e, ok := s.(driver.StmtExecContext); ok {
+		return e.ExecContext(ctx, args)
+	}
+	return nil, errPlain
+}
+
+func queryStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (typedRows, error) {
+	q, ok := s.(driver.StmtQueryContext)
+	if !ok {
+		return nil, errPlain
+	}
+	rows, err := q.QueryContext(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	if typed, ok := rows.(typedRows); ok {
+		return typed, nil
+	}
+	return nil, errors.Join(errPlain, rows.Close())
 }

@@ -1,83 +1,398 @@
 package pool
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-func testConfig(t testing.TB) Config {
-	return Config{
-		Path:    filepath.Join(t.TempDir(), "library.db"),
-		Read:    Bounds{Min: 5, Size: 50, SizeSetting: "DB_POOL_READ_SIZE"},
-		Write:   Bounds{Min: 2, Size: 10, SizeSetting: "DB_POOL_WRITE_SIZE"},
-		Timeout: 30 * time.Second,
-	}
-}
-
-func openTest(t testing.TB, change func(*Config)) *Pools {
-	t.Helper()
-	cfg := testConfig(t)
-	if change != nil {
-		change(&cfg)
-	}
-	ps, err := OpenSQLite(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := ps.Close(); err != nil {
-			t.Error(err)
+func TestString(t *testing.T) {
+	f := func(change func(*Config), want string) {
+		t.Helper()
+		if got := openTest(t, change).String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
-	})
-	return ps
+	}
+	f(func(c *Config) {}, "Database pools: read 5-50, write 2-10, timeout=30s") // the plan's line for phase C
+	f(func(c *Config) { c.Single, c.Read = true, Bounds{Min: 5, Size: 40} }, "Database pool: min=5, max=40, timeout=30s")
+	f(func(c *Config) { c.Timeout = 90 * time.Second }, "Database pools: read 5-50, write 2-10, timeout=90s")         // seconds, as the setting
+	f(func(c *Config) { c.Timeout = 250 * time.Millisecond }, "Database pools: read 5-50, write 2-10, timeout=0.25s") // the lab's scaled times
 }
 
-func TestWriteThenRead(t *testing.T) {
+func TestFaultsOfConfig(t *testing.T) {
+	f := func(cfg Config, want ...string) {
+		t.Helper()
+		_, err := OpenSQLite(t.Context(), cfg)
+		if err == nil {
+			t.Errorf("no fault in %+v", cfg)
+			return
+		}
+		if diff := cmp.Diff(strings.Join(want, "\n"), err.Error()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	ok := testConfig(t)
+	f(Config{}, // all at once
+		"read size is 0: it must be at least 1",
+		"write size is 0: it must be at least 1",
+		"DB_POOL_TIMEOUT is 0s: it must be more than 0",
+		"the library file has no name: set --data-dir")
+	cfg := ok
+	cfg.Read.Min, cfg.Write.Queue, cfg.Recycle, cfg.QueryTimeout = 51, -1, -time.Second, -1
+	f(cfg,
+		"warm minimum of the read pool is 51: it must be 0 to 50 (DB_POOL_READ_SIZE)",
+		"queue of the write pool is -1: it must not be negative",
+		"DB_POOL_RECYCLE is -1s: it must not be negative",
+		"query timeout is -1ns: it must not be negative")
+	cfg = ok
+	cfg.Single, cfg.Read, cfg.Write = true, Bounds{Size: -1, SizeSetting: "DB_POOL_SIZE"}, Bounds{} // Write is ignored
+	f(cfg, "DB_POOL_SIZE is -1: it must be at least 1")
+}
+
+func TestAcquireErrorNamesItsBound(t *testing.T) {
+	ps := openTest(t, func(c *Config) {
+		c.Read = Bounds{Size: 1, Queue: 1, SizeSetting: "DB_POOL_READ_SIZE"}
+		c.Timeout = 20 * time.Millisecond
+	})
+	held := acquire(t, ps.Read())
+
+	_, err := ps.Read().Acquire(t.Context())
+	var ae *AcquireError
+	if !errors.As(err, &ae) || !errors.Is(err, ErrExhausted) {
+		t.Fatalf("timeout: %v", err)
+	}
+	want := AcquireError{Pool: "read", Reason: ReasonTimeout, Setting: "DB_POOL_READ_SIZE", Size: 1, Queue: 1, Waited: ae.Waited, cause: ErrExhausted}
+	if *ae != want || ae.Waited < 20*time.Millisecond {
+		t.Errorf("got %+v", *ae)
+	}
+	ae.Waited = 30 * time.Second
+	if got, want := ae.Error(), "wait for one of 1 read connections (DB_POOL_READ_SIZE) for 30s: pool exhausted"; got != want {
+		t.Errorf("got %q", got)
+	}
+
+	ctx, leave := context.WithCancelCause(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := ps.Read().Acquire(ctx)
+		done <- err
+	}()
+	await(t, "a waiter", func() bool { return ps.Stats()[0].Waiting == 1 })
+	_, err = ps.Read().Acquire(t.Context())
+	if got, want := err.Error(), "wait for one of 1 read connections (DB_POOL_READ_SIZE): 1 callers wait already: pool exhausted"; got != want || !errors.Is(err, ErrExhausted) {
+		t.Errorf("queue full: %q", got)
+	}
+	gone := errors.New("client went away")
+	leave(gone)
+	if err := <-done; !errors.As(err, &ae) || ae.Reason == ReasonCancelled && (!errors.Is(err, gone) || errors.Is(err, ErrExhausted)) {
+		t.Errorf("cancelled: %v", err)
+	}
+	held.Release()
+	acquire(t, ps.Read()).Release()
+}
+
+func TestAcquireCancelled(t *testing.T) {
 	ps := openTest(t, nil)
-	w, err := ps.Write().Acquire(t.Context())
+	gone := errors.New("client went away")
+	ctx, leave := context.WithCancelCause(t.Context())
+	leave(gone)
+	_, err := ps.Read().Acquire(ctx)
+	if !errors.Is(err, gone) || errors.Is(err, ErrExhausted) {
+		t.Errorf("got %v", err)
+	}
+	if got, want := err.Error(), "wait for one of 50 read connections (DB_POOL_READ_SIZE) for 0s: client went away"; got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestConnLifeCycle(t *testing.T) {
+	ps := openTest(t, nil)
+	c := acquire(t, ps.Read())
+	rows, err := c.Query(t.Context(), "SELECT 1 UNION ALL SELECT 2")
+	if err != nil || !rows.Next() {
+		t.Fatal(err)
+	}
+	if _, err := c.Query(t.Context(), "SELECT 1"); !errors.Is(err, ErrBusy) {
+		t.Errorf("second statement while rows are open: %v", err)
+	}
+	if err := errors.Join(rows.Close(), rows.Close()); err != nil {
+		t.Error(err)
+	}
+	if rows.Next() || rows.Err() != nil {
+		t.Errorf("closed rows: %v", rows.Err())
+	}
+	if got := ask[int](t, c, "SELECT 3"); got != 3 {
+		t.Errorf("got %d", got)
+	}
+	if _, err := c.Query(t.Context(), "SELEC"); err == nil || !strings.Contains(err.Error(), "syntax error") {
+		t.Errorf("got %v", err)
+	}
+
+	// Rows left open end with the release, and say so.
+	if rows, err = c.Query(t.Context(), "SELECT 1 UNION ALL SELECT 2"); err != nil || !rows.Next() {
+		t.Fatal(err)
+	}
+	c.Release()
+	c.Release()
+	if rows.Next() || !errors.Is(rows.Err(), ErrReleased) {
+		t.Errorf("rows after release: %v", rows.Err())
+	}
+	var v int
+	if err := rows.Scan(&v); !errors.Is(err, ErrReleased) {
+		t.Errorf("scan after release: %v", err)
+	}
+	_, err1 := c.Query(t.Context(), "SELECT 1")
+	_, err2 := c.Exec(t.Context(), "SELECT 1")
+	_, err3 := c.Begin(t.Context())
+	for _, err := range []error{err1, err2, err3} {
+		if !errors.Is(err, ErrReleased) {
+			t.Errorf("use after release: %v", err)
+		}
+	}
+	if s := ps.Stats()[0]; s.InUse != 0 || s.PhysicalInUse != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestPanicKeepsSlots(t *testing.T) {
+	ps := openTest(t, func(c *Config) { c.Read.Size, c.Read.Min = 2, 1 })
+	for range 10 {
+		func() {
+			defer func() { _ = recover() }()
+			c := acquire(t, ps.Read())
+			defer c.Release()
+			rows, err := c.Query(t.Context(), "SELECT 1 UNION ALL SELECT 2")
+			if err != nil || !rows.Next() {
+				t.Error(err)
+			}
+			panic("holder")
+		}()
+		func() {
+			defer func() { _ = recover() }()
+			c := acquire(t, ps.Write())
+			defer c.Release()
+			if _, err := c.Begin(t.Context()); err != nil {
+				t.Error(err)
+			}
+			panic("holder in a transaction")
+		}()
+	}
+	exec(t, ps, "CREATE TABLE t(a)") // the writer's lock is free
+}
+
+func TestSinglePoolSharesSlots(t *testing.T) {
+	ps := openTest(t, func(c *Config) {
+		c.Single, c.Read, c.Timeout = true, Bounds{Min: 1, Size: 2, SizeSetting: "DB_POOL_SIZE"}, 10*time.Millisecond
+	})
+	r, w := acquire(t, ps.Read()), acquire(t, ps.Write())
+	for _, p := range []*Pool{ps.Read(), ps.Write()} {
+		if _, err := p.Acquire(t.Context()); !errors.Is(err, ErrExhausted) || !strings.Contains(err.Error(), "2 main connections (DB_POOL_SIZE)") {
+			t.Errorf("third: %v", err)
+		}
+	}
+	if _, err := w.Exec(t.Context(), "CREATE TABLE t(a)"); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Exec(t.Context(), "INSERT INTO t VALUES(1)"); err == nil || !strings.Contains(err.Error(), "readonly") {
+		t.Errorf("a reader wrote: %v", err)
+	}
+	stats := ps.Stats()
+	if len(stats) != 1 || stats[0].Name != "main" || stats[0].InUse != 2 || stats[0].TimedOut != 2 || stats[0].Physical != 3 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+func TestPathsWithSpecialCharacters(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{
+		"plain.db", "two words.db", "what?.db", "what?mode=memory", "50%.db", "%41.db", "a#b.db", "a&b=c;d.db", "düşünce 本.db", "'quoted\".db",
+		"back\\slash.db", "new\nline.db", "file:x.db", ":memory:", "\xff\xfe.db", "-wal", "a+b.db", "~.db",
+	} {
+		path := filepath.Join(dir, name)
+		ps := openTest(t, func(c *Config) { c.Path = path })
+		exec(t, ps, "CREATE TABLE who(name); INSERT INTO who VALUES(?)", []byte(name))
+		if got := ask[string](t, acquire(t, ps.Read()), "SELECT name FROM who"); got != name {
+			t.Errorf("%q: the readers opened that of %q", name, got)
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Release()
+	for _, e := range entries {
+		if base := strings.TrimSuffix(strings.TrimSuffix(e.Name(), "-wal"), "-shm"); strings.Contains(base, "A.db") || base == "what" {
+			t.Errorf("stray file %q", e.Name())
+		}
+	}
+}
+
+func TestRelativePathSurvivesChdir(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	ps := openTest(t, func(c *Config) { c.Path = "library.db" })
+	fillNumbers(t, ps, 10)
+	t.Chdir(t.TempDir())
+	k, err := ps.read.links.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.conn.Close()
+	var n int
+	if err := k.conn.QueryRowContext(t.Context(), "SELECT count(*) FROM numbers").Scan(&n); err != nil || n != 10 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+func TestOpenFaults(t *testing.T) {
+	dir := t.TempDir()
+	notDB := filepath.Join(dir, "poem.txt")
+	if err := os.WriteFile(notDB, []byte(strings.Repeat("A rose is a rose is a rose. ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	short := filepath.Join(dir, "short.txt")
+	if err := os.WriteFile(short, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(path, want string) {
+		t.Helper()
+		ps, err := OpenSQLite(t.Context(), Config{Path: path, Read: Bounds{Size: 1}, Write: Bounds{Size: 1}, Timeout: time.Second})
+		if err == nil {
+			t.Errorf("%s opened: %v", path, ps.Close())
+			return
+		}
+		if !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "--data-dir") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got  %s\nwant %s…", err, want)
+		}
+	}
+	f(dir, "open library "+dir+": it is a directory, not a file: choose another --data-dir")
+	f(filepath.Join(dir, "none", "x.db"), "open library "+dir+"/none/x.db: its directory "+dir+"/none does not exist: choose another --data-dir")
+	f(filepath.Join(notDB, "x.db"), "open library "+notDB+"/x.db: not a directory: choose another --data-dir")
+	f(notDB, "open library "+notDB+": the file is not a library: choose another --data-dir")
+	f(short, "open library "+short+": the file is not a library: choose another --data-dir")
+	f(filepath.Join(dir, "nul\x00.db"), "open library \""+dir+`/nul\x00.db": the path contains a NUL byte: choose another --data-dir`)
+	if runtime.GOOS == "linux" {
+		f("/dev/null", "open library /dev/null: it is not a regular file")
+		f("/proc/library.db", "open library /proc/library.db: the file or its directory cannot be written: choose another --data-dir") // also for root, whom permissions do not stop
+	}
+	if os.Getuid() == 0 {
+		t.Log("NOT CHECKED, needs a user other than root: a directory and a file without write permission")
+		return
+	}
+	locked := filepath.Join(dir, "locked")
+	if err := os.Mkdir(locked, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	f(filepath.Join(locked, "x.db"), "open library "+locked+"/x.db: the file or its directory cannot be written")
+}
+
+func TestClosed(t *testing.T) {
+	ps := openTest(t, func(c *Config) { c.Read.Size, c.Read.Min = 1, 1 })
+	c := acquire(t, ps.Read())
+	w := acquire(t, ps.Write())
 	tx, err := w.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	waiter := make(chan error)
+	go func() {
+		_, err := ps.Read().Acquire(t.Context())
+		waiter <- err
+	}()
+	await(t, "a waiter", func() bool { return ps.Stats()[0].Waiting == 1 })
+	if err := errors.Join(ps.Close(), ps.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := <-waiter; !errors.Is(err, ErrClosed) {
+		t.Errorf("waiter: %v", err)
+	}
+	if _, err := ps.Read().Acquire(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("acquire: %v", err)
+	}
+	if _, err := c.Query(t.Context(), "SELECT 1"); !errors.Is(err, ErrClosed) {
+		t.Errorf("query: %v", err)
+	}
+	// What is under way may finish.
 	if _, err := tx.Exec(t.Context(), "CREATE TABLE t(a)"); err != nil {
-		t.Fatal(err)
-	}
-	stmt, err := tx.Prepare(t.Context(), "INSERT INTO t VALUES(?)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 10 {
-		if _, err := stmt.Exec(t.Context(), i); err != nil {
-			t.Fatal(err)
-		}
+		t.Error(err)
 	}
 	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	r, err := ps.Read().Acquire(t.Context())
+	c.Release()
+	w.Release()
+}
+
+func TestStatsJSON(t *testing.T) {
+	s := Stats{
+		Name: "read", Min: 5, Size: 50, Queue: 400, InUse: 3, Idle: 47, Waiting: 2, Acquired: 9, Waits: 4, TimedOut: 1, QueueFull: 1, Cancelled: 1,
+		WaitTotal: 1500 * time.Microsecond, WaitMax: time.Millisecond, Recycled: 6, Opened: 11, Physical: 5, PhysicalOpen: 5, PhysicalInUse: 1,
+		PhysicalWaiting: 1, PhysicalWaits: 7, PhysicalWaitTotal: 2 * time.Second, PhysicalWaitMax: time.Second,
+	}
+	got, err := json.Marshal([]Stats{s})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Release()
-	rows, err := r.Query(t.Context(), "SELECT a FROM t ORDER BY a")
-	if err != nil {
-		t.Fatal(err)
+	want := `[{"name":"read","min":5,"size":50,"queue":400,"in_use":3,"idle":47,"waiting":2,"acquired":9,"waits":4,"timed_out":1,"queue_full":1,"cancelled":1,` +
+		`"wait_total_ms":1.5,"wait_max_ms":1,"recycled":6,"opened":11,"physical":5,"physical_open":5,"physical_in_use":1,"physical_waiting":1,` +
+		`"physical_waits":7,"physical_wait_total_ms":2000,"physical_wait_max_ms":1000}]`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
 	}
-	defer rows.Close()
-	n := 0
-	for rows.Next() {
-		var a int
-		if err := rows.Scan(&a); err != nil || a != n {
-			t.Fatalf("row %d is %d, %v", n, a, err)
+}
+
+func TestStatementsBorrowInOrder(t *testing.T) {
+	ps := openTest(t, func(c *Config) { c.Read = Bounds{Min: 1, Size: 20} })
+	links := ps.read.links
+	var held []*link
+	for range links.size { // all physical readers are out
+		k, err := links.borrow(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		n++
+		held = append(held, k)
 	}
-	if rows.Err() != nil || n != 10 {
-		t.Fatalf("%d rows, %v", n, rows.Err())
+	var mu sync.Mutex
+	var order []int
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			c := acquire(t, ps.Read())
+			defer c.Release()
+			rows, err := c.Query(t.Context(), "SELECT 1")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			order = append(order, i)
+			mu.Unlock()
+			rows.Close()
+		})
+		await(t, "one more waiting", func() bool { return ps.Stats()[0].PhysicalWaiting == i+1 })
+	}
+	if s := ps.Stats()[0]; s.InUse != 10 || s.Waiting != 0 || s.PhysicalInUse != links.size || s.PhysicalWaits != 10 {
+		t.Errorf("%+v", s)
+	}
+	links.giveBack(held[0]) // one serves them all, in turn
+	wg.Wait()
+	for _, k := range held[1:] {
+		links.giveBack(k)
+	}
+	if diff := cmp.Diff([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order); diff != "" {
+		t.Error(diff)
+	}
+	if s := ps.Stats()[0]; s.PhysicalWaitMax <= 0 || s.PhysicalWaitTotal < s.PhysicalWaitMax {
+		t.Errorf("%+v", s)
 	}
 }

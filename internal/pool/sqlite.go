@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -122,7 +123,7 @@ func (ps *Pools) openLinks(ctx context.Context, o sqliteLinks) (*links, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := &connector{base: base, setUp: o.setUp, interrupter: sqliteInterrupter}
+	source := &connector{base: base, setUp: o.setUp, interrupter: sqliteInterrupter, keep: true}
 	l := &links{
 		name: o.name, size: o.size, min: o.min, recycle: ps.cfg.Recycle, probe: "SELECT 1",
 		source: source, db: sql.OpenDB(source), gate: newGate(o.size, o.callers),
@@ -204,7 +205,7 @@ func checkPath(path string) error {
 	case err == nil && !info.Mode().IsRegular():
 		return fmt.Errorf("open library %s: it is not a regular file: choose another --data-dir", path)
 	case err == nil:
-		return nil
+		return checkHeader(path, info.Size())
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("open library %s: %w: choose another --data-dir", path, errors.Unwrap(err))
 	}
@@ -217,19 +218,45 @@ func checkPath(path string) error {
 	return nil
 }
 
+// checkHeader refuses a file that is something else, before SQLite takes one
+// shorter than its header for an empty library and overwrites it.
+func checkHeader(path string, size int64) error {
+	if _, err := os.Stat(path + "-journal"); size == 0 || err == nil {
+		return nil // new, or left in the middle of a change that SQLite will undo
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open library %s: %w: choose another --data-dir", path, errors.Unwrap(err))
+	}
+	defer f.Close()
+	const magic = "SQLite format 3\x00"
+	header := make([]byte, len(magic))
+	if _, err := io.ReadFull(f, header); err != nil || string(header) != magic {
+		return fmt.Errorf("open library %s: the file is not a library: choose another --data-dir", path)
+	}
+	return nil
+}
+
 // openError says in one sentence what is wrong with the file.
 func openError(path string, err error) error {
 	var se *sqlite.Error
 	if !errors.As(err, &se) {
 		return fmt.Errorf("open library %s: %w", path, err)
 	}
+	var what string
 	switch se.Code() & 0xff {
-	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-		return fmt.Errorf("open library %s: the file is not a TomeHub library or is damaged: choose another --data-dir: %w", path, err)
+	case sqlite3.SQLITE_NOTADB:
+		what = "the file is not a library"
+	case sqlite3.SQLITE_CORRUPT:
+		what = "the file is damaged"
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR:
-		return fmt.Errorf("open library %s: the file or its directory cannot be written: choose another --data-dir: %w", path, err)
+		what = "the file or its directory cannot be written"
+	case sqlite3.SQLITE_FULL:
+		what = "its disk is full"
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return fmt.Errorf("open library %s: another process keeps it locked: stop that or choose another --data-dir: %w", path, err)
+		what = "another process keeps it locked"
+	default:
+		return fmt.Errorf("open library %s: %w", path, err)
 	}
-	return fmt.Errorf("open library %s: %w", path, err)
+	return fmt.Errorf("open library %s: %s: choose another --data-dir: %w", path, what, se)
 }

@@ -82,8 +82,9 @@ func (t *Tx) finish(last func() error, hold bool) error {
 		stop, open := t.stop, t.open
 		t.over, t.open = true, nil
 		t.mu.Unlock()
+		why := t.cause(t.ctx, sql.ErrTxDone)
 		for r := range open {
-			_ = r.finish(sql.ErrTxDone, false)
+			_ = r.finish(why, false)
 		}
 		err = last()
 		if stop != nil {
