@@ -24,7 +24,7 @@ var (
 			"proceed put quite rather re ready really regard respectively said same saw say saying says scarce second see seem seemed seems seen self send sent set seven seventh several shall shalt she should shouldn't shew shewed " +
 			"shewn show showed shown shows side since sir six sixth small smaller so some somebody something sometime sometimes somewhat somewhere soon sort sorts st still strange such suddenly suppose supposed sure take taken takes taking tell " +
 			"ten tenth than that that's the thee their theirs them themselves then thence there thereby therefore therein thereof thereupon these they thine thing things think third thirty this thither tho those thou though thought thousand three " +
-			"thrice through throughout thus thy thyself till tis to together too took toward towards tried truly try turn turned twas twelve twenty twice two under unless unlike until unto up upon us use used useful using usual usually various ve " +
+			"thrice through throughout thus thy thyself till times tis to together too took toward towards tried truly try turn turned twas twelve twenty twice two under unless unlike until unto up upon us use used useful using usual usually various ve " +
 			"very vide viz want was wasn't way ways we well went were weren't what whatever whatsoever when whence whenever where whereas whereby wherefore wherein whereof whereon wheresoever whereupon wherever whether which whichever while " +
 			"whilst whither who whoever whole wholly whom whose why will wilt with within without won't would wouldn't ye yea year years yes yet yon you your yours yourself yourselves " +
 			"ad al cf ed eg etc fig figs ibid ie op pp prop propos theor prob defin exper obs lect sect cap chap qu vol vols axiom chapter book page " +

@@ -169,7 +169,7 @@ func edgeNumbers(line string) []int {
 	if len(line) > 120 {
 		return nil
 	}
-	fields := strings.Fields(line)
+	fields := strings.Fields(strings.Trim(line, "-–—[](){}|*.~ \t"))
 	if len(fields) == 0 {
 		return nil
 	}

@@ -19,7 +19,7 @@ type Passage struct {
 const (
 	defaultWords = 120
 	maxHeld      = 64 << 10 // longest sentence, in bytes, carried over the end of a paragraph
-	minCarried   = 6        // a shorter paragraph without a stop is a heading or a list's item, and carries nothing over
+	minCarried   = 4        // words; a shorter paragraph without a stop is a heading or a list's item, and carries nothing over
 )
 
 // Passages cuts a book into passages of about targetWords words (0 or less means 120). No sentence is cut, except one of

@@ -125,7 +125,7 @@ func endsSentence(p string, start, run int, stops string, next int, turkish bool
 	open := next
 	for open < len(p) {
 		r, n := utf8.DecodeRuneInString(p[open:])
-		if !strings.ContainsRune("\"'“‘«‹([{_*—–-¿¡", r) {
+		if !strings.ContainsRune("\"'“‘«‹([{_*—–-¿¡ ", r) {
 			break
 		}
 		open += n
@@ -134,7 +134,7 @@ func endsSentence(p string, start, run int, stops string, next int, turkish bool
 	switch {
 	case unicode.IsLower(r):
 		return false
-	case !unicode.IsLetter(r) && !unicode.IsDigit(r) && open == next:
+	case !unicode.IsLetter(r) && !unicode.IsDigit(r):
 		return false
 	case stops != ".":
 		return true
@@ -164,7 +164,7 @@ func keepsOn(word, following string, first, turkish bool) bool {
 	case strings.Contains(word, ".") && isInitials(word): // e.g, i.e, U.S, M.Ö
 		return !starter
 	case letters == 1 && isLetters(word):
-		return !starter && word != "I" || first
+		return !starter || first
 	case strings.Trim(word, "0123456789") == "":
 		return first || turkish && len(word) <= 2 && !starter && !digit
 	case roman(word) > 0:

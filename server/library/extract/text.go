@@ -74,7 +74,7 @@ func (r *textReader) survey(src string) {
 			}
 		}
 	}
-	r.capitals = capital*3 < all
+	r.capitals = capital < 12 || capital*3 < all // else the whole book is in capitals
 	opened, closed := 0, 0
 	for at := strings.IndexByte(src, '_'); at >= 0 && at < len(src); {
 		switch emphasisMark(src, at) {
