@@ -20,12 +20,15 @@ const (
 )
 
 // A Book is plain text in chapters: a heading line "CHAPTER IV. Of Memory", then
-// paragraphs, all separated by empty lines.
+// paragraphs, all separated by empty lines. Form feeds part its pages.
 type Book struct{ Title, Author, Text string }
 
 // wordsPerPassage is what a passage of the ingest comes to on these sentences:
 // it aims at 120 words, does not cut sentences, and ends with its chapter.
-const wordsPerPassage = 113
+const wordsPerPassage = 111
+
+// wordsPerPage is the least on a page; the paragraph under way is finished.
+const wordsPerPage = 280
 
 // Books yields n books that together make about the given number of passages.
 // A book depends only on the seed and its place in the order: asking for more
@@ -75,7 +78,12 @@ func (w *writer) chapter(number, left int) int {
 	w.buf = append(w.buf, "CHAPTER "+roman(number)+". "+heading+"\n\n"...)
 	written := 0
 	for written < min(length, left) {
-		written += w.paragraph()
+		if w.onPage >= wordsPerPage {
+			w.buf = append(w.buf, '\f')
+			w.onPage = 0
+		}
+		count := w.paragraph()
+		written, w.onPage = written+count, w.onPage+count
 		w.buf = append(w.buf, '\n', '\n')
 	}
 	return written
@@ -155,9 +163,7 @@ func englishSpeaker(t topic) *speaker {
 	s.bases = newWords(verbs[turn:], verbs[:turn])
 	s.verbs = words{list: mapped(s.bases.list, thirdPerson), zipf: s.bases.zipf}
 	s.pasts = words{list: mapped(s.bases.list, past), zipf: s.bases.zipf}
-	// A topic's own sentences count twice: they hold the words it is known by.
-	own := compileAll(strings.Split(t.sentences, "|"))
-	s.sentences = append(append(append(s.sentences, own...), own...), compileAll(commonSentences)...)
+	s.sentences = append(compileAll(strings.Split(t.sentences, "|")), compileAll(commonSentences)...)
 	return s
 }
 

@@ -95,6 +95,8 @@ type writer struct {
 	focus string
 	last  string // the abstract drawn last
 	buf   []byte
+
+	onPage int // words since the last form feed
 }
 
 // sentence appends one sentence, its first letter in upper case.

@@ -154,13 +154,13 @@ const commonAdjectives = "small old strange clear long deep simple quiet common 
 	" early single bitter gentle modest honest heavy curious patient stubborn golden rare obscure fragile solemn"
 
 // commonVerbs are regular and transitive, so that every form can be built.
-const commonVerbs = "change follow measure reveal question describe carry remember shape explain call open cover test touch" +
+const commonVerbs = "change follow measure reveal question describe carry remember shape explain call open cover touch" +
 	" answer gather divide observe name repeat move guard disturb mirror preserve delay deny trouble complete" +
 	" invent repair borrow imitate silence illuminate exhaust outlast anticipate dissolve"
 
 const commonAbstracts = "time memory being thought consciousness knowledge nature language experience silence"
 
-const commonThings = "question thing book place letter house life test reason day story word example stone"
+const commonThings = "question thing book place letter house life reason day story word example stone"
 
 // commonSentences are shared by every topic.
 var commonSentences = strings.Split(
@@ -170,7 +170,7 @@ var commonSentences = strings.Split(
 		"There is no {n} without {A}, and no {A} without {an} {adj} {n}.|"+
 		"We {vb} the {ns} before we {vb} {A}.|"+
 		"What is {A}? {name} answered in {year} that it {v} every {n}.|"+
-		"A simple test of {A} is whether the {n} {v} anything at all.|"+
+		"A simple sign of {A} is whether the {n} {v} anything at all.|"+
 		"{name} kept {num} {ns} in {place}, each of them {adj}.|"+
 		"If {A} {v} {B}, then the {n} must be {adj}.|"+
 		"It was in {year} that {name} first {vd} the {n} of {place}.|"+

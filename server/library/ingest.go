@@ -1,0 +1,264 @@
+package library
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"unicode"
+
+	"github.com/tomehub/tomehub/server/library/extract"
+	"github.com/tomehub/tomehub/server/store"
+)
+
+const (
+	// wordsPerPassage is the plan's passage: about a paragraph, which reads by itself.
+	wordsPerPassage = 120
+	// MaxTitleBytes bounds titles and authors, which are stored with every passage.
+	MaxTitleBytes = 1000
+
+	// A book has one keyphrase per three passages, at least minConcepts and at most
+	// maxConcepts: beyond that they name sentences and not what the book is about.
+	minConcepts          = 30
+	maxConcepts          = 1000
+	relationsPerConcept  = 3
+	untitled             = "Untitled"
+	defaultMaxInputBytes = 50 << 20 // of extract.Limits
+)
+
+// Document is a book on its way in.
+type Document struct {
+	Title    string // "" takes the file's own, else the file name without its ending
+	Author   string // "" takes the file's own
+	Filename string // says nothing about the format, which is told by content
+	// Body is read when it is the document's turn, at most Config.Extract.MaxBytes of
+	// it, so that documents that wait take no memory here.
+	Body io.Reader
+}
+
+// IngestResult says what became of a document.
+type IngestResult struct {
+	BookID     int64   `json:"book_id"`
+	Title      string  `json:"title"`
+	Author     string  `json:"author"`
+	Format     string  `json:"format"` // text, markdown, html or epub
+	PassageIDs []int64 `json:"passage_ids"`
+	Passages   int     `json:"passages"`
+	Concepts   int     `json:"concepts"`  // found in the document; the library may have had them
+	Relations  int     `json:"relations"` // likewise
+	// Duplicate: the owner has stored the same bytes before. The ids, title and author
+	// are those of the book from then; nothing was stored.
+	Duplicate bool `json:"duplicate"`
+}
+
+// Ingest reads a document and stores it as a book of owner's ("" for the shared
+// library). When it returns without an error the book is on disk and in every
+// search that begins afterwards; with one, nothing of it is stored. What the
+// document is at fault for is a *BadInput; too many ingests at once are ErrBusy.
+func (l *Library) Ingest(ctx context.Context, owner string, doc Document) (IngestResult, error) {
+	p, err := l.prepare(ctx, owner, doc)
+	if err != nil {
+		return IngestResult{}, err
+	}
+	defer p.release()
+	done, err := l.store.Ingest(ctx, p.book)
+	if err != nil {
+		return IngestResult{}, fmt.Errorf("ingest %q: %w", p.book.Title, err)
+	}
+	r := IngestResult{
+		BookID: done.BookID, Title: p.book.Title, Author: p.book.Author, Format: p.book.SourceType,
+		PassageIDs: done.PassageIDs, Passages: len(done.PassageIDs),
+		Concepts: len(p.book.Concepts), Relations: len(p.book.Relations), Duplicate: done.Duplicate,
+	}
+	if done.Duplicate {
+		known, err := l.store.Book(ctx, store.Scope{Owner: owner}, done.BookID)
+		if err != nil {
+			return IngestResult{}, fmt.Errorf("read the book that %q repeats: %w", p.book.Title, err)
+		}
+		r.Title, r.Author, r.Format = known.Title, known.Author, known.SourceType
+	}
+	return r, nil
+}
+
+// A prepared book holds its share of the ingest bytes until it is released.
+type prepared struct {
+	book    store.NewBook
+	release func()
+}
+
+// prepare reads and cuts a document while it holds one of the ingest slots.
+func (l *Library) prepare(ctx context.Context, owner string, doc Document) (prepared, error) {
+	title, author, err := cleanNames(doc)
+	if err != nil {
+		return prepared{}, err
+	}
+	free, err := l.ingest.enter(ctx)
+	if err != nil {
+		return prepared{}, fmt.Errorf("ingest %q: %w", title, err)
+	}
+	defer free()
+	data, err := l.readBody(doc.Body)
+	if err != nil {
+		return prepared{}, err
+	}
+	text, err := extract.Read(data, l.cfg.Extract)
+	if err != nil {
+		return prepared{}, badDocument(err)
+	}
+	passages := extract.Passages(text, wordsPerPassage)
+	if len(passages) == 0 {
+		return prepared{}, badInput(CodeNoText, "The file holds no text.")
+	}
+	digest := sha256.Sum256(data)
+	book := newBook(text, passages)
+	book.Owner, book.Hash = owner, hex.EncodeToString(digest[:])
+	book.Title = firstOf(title, clip(text.Title), clip(stem(doc.Filename)), untitled)
+	book.Author = firstOf(author, clip(text.Author))
+	for i := range book.Passages {
+		if book.Author != "" {
+			book.Passages[i].Metadata["author"] = book.Author
+		}
+	}
+	release, err := l.ingest.hold(ctx, bytesOf(book))
+	if err != nil {
+		return prepared{}, fmt.Errorf("ingest %q: %w", book.Title, err)
+	}
+	return prepared{book, release}, nil
+}
+
+func (l *Library) readBody(body io.Reader) ([]byte, error) {
+	if body == nil {
+		return nil, badInput(CodeFileEmpty, "The file is empty.")
+	}
+	most := l.cfg.Extract.MaxBytes
+	if most <= 0 {
+		most = defaultMaxInputBytes
+	}
+	data, err := io.ReadAll(io.LimitReader(body, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("read document: %w", err)
+	}
+	if int64(len(data)) > most {
+		return nil, badInput(CodeFileTooLarge, "The file must be at most %d bytes long, but is longer.", most)
+	}
+	return data, nil
+}
+
+// newBook turns passages, and what they are about, into what the store keeps.
+func newBook(text extract.Text, passages []extract.Passage) store.NewBook {
+	b := store.NewBook{SourceType: string(text.Format), Passages: make([]store.NewPassage, len(passages))}
+	for i, p := range passages {
+		metadata := map[string]any{"words": p.Words}
+		if p.Chapter != "" {
+			metadata["chapter"] = p.Chapter
+		}
+		if text.Language != "" {
+			metadata["language"] = text.Language
+		}
+		b.Passages[i] = store.NewPassage{Content: p.Content, PageNumber: p.Page, Chapter: p.Chapter, Metadata: metadata}
+	}
+	phrases := extract.Keyphrases(passages, min(max(len(passages)/3, minConcepts), maxConcepts))
+	b.Concepts = make([]store.NewConcept, len(phrases))
+	for i, k := range phrases {
+		b.Concepts[i] = store.NewConcept{Name: k.Name, Score: k.Score, Passages: k.Passages}
+	}
+	for _, pair := range extract.CoOccurrences(phrases, len(passages), relationsPerConcept*len(phrases)) {
+		b.Relations = append(b.Relations, store.NewRelation{Source: pair.A, Target: pair.B, Weight: pair.Weight})
+	}
+	return b
+}
+
+// bytesOf is what a book takes in memory until it is stored, roughly.
+func bytesOf(b store.NewBook) int64 {
+	n := 0
+	for _, p := range b.Passages {
+		n += 512 + len(p.Content) + len(p.Chapter) // a metadata map is about 400 bytes
+	}
+	for _, c := range b.Concepts {
+		n += 64 + len(c.Name) + 8*len(c.Passages)
+	}
+	return int64(n + 24*len(b.Relations))
+}
+
+var documentCodes = map[extract.Kind]string{
+	extract.Empty:       CodeFileEmpty,
+	extract.TooLarge:    CodeFileTooLarge,
+	extract.NotText:     CodeFileNotText,
+	extract.BadArchive:  CodeArchiveBroken,
+	extract.Bomb:        CodeArchiveBomb,
+	extract.NoText:      CodeNoText,
+	extract.Unsupported: CodeFileUnsupported,
+}
+
+// badDocument turns a refusal of extract into a sentence and a code.
+func badDocument(err error) error {
+	var refused *extract.Error
+	if !errors.As(err, &refused) || documentCodes[refused.Kind] == "" {
+		return fmt.Errorf("extract text: %w", err)
+	}
+	return badInput(documentCodes[refused.Kind], "%s.", capital(refused.Detail))
+}
+
+// cleanNames checks what the caller said; what a file says is clipped instead.
+func cleanNames(doc Document) (title, author string, err error) {
+	title, author = oneLine(doc.Title), oneLine(doc.Author)
+	if len(title) > MaxTitleBytes {
+		return "", "", badInput(CodeTitleTooLong, "Parameter title must be at most %d bytes long, but has %d.", MaxTitleBytes, len(title))
+	}
+	if len(author) > MaxTitleBytes {
+		return "", "", badInput(CodeAuthorTooLong, "Parameter author must be at most %d bytes long, but has %d.", MaxTitleBytes, len(author))
+	}
+	return title, author, nil
+}
+
+// oneLine makes valid text of one line without control characters, single-spaced.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// clip is oneLine, cut to MaxTitleBytes between characters.
+func clip(s string) string {
+	s = oneLine(s)
+	if len(s) <= MaxTitleBytes {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxTitleBytes], "")
+}
+
+// stem is a file's name without its directories, of any system, and its ending.
+func stem(filename string) string {
+	base := path.Base(strings.ReplaceAll(filename, `\`, "/"))
+	if base == "." || base == "/" {
+		return ""
+	}
+	if name := strings.TrimSuffix(base, path.Ext(base)); name != "" {
+		return name
+	}
+	return base
+}
+
+func firstOf(names ...string) string {
+	for _, name := range names {
+		if name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+func capital(s string) string {
+	for i, r := range s {
+		return string(unicode.ToUpper(r)) + s[i+len(string(r)):]
+	}
+	return s
+}

@@ -1,0 +1,143 @@
+package library
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/tomehub/tomehub/server/store"
+)
+
+// encodeList writes a list as JSON, with <, > and & as they are: passages are
+// read by people, too, and no answer of the API is HTML.
+func encodeList[T any](list []T) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(list); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}
+
+// Concepts and relations as the API shows them.
+type (
+	conceptJSON struct {
+		ID       int64   `json:"id"`
+		Name     string  `json:"name"`
+		Score    float64 `json:"score"`    // sum of its weights in the matches
+		Passages int     `json:"passages"` // matches that carry it
+	}
+	relationJSON struct {
+		Source string  `json:"source"`
+		Target string  `json:"target"`
+		Type   string  `json:"type"`
+		Weight float64 `json:"weight"`
+	}
+)
+
+func encodeConcepts(concepts []store.Concept) ([]byte, error) {
+	list := make([]conceptJSON, len(concepts))
+	for i, c := range concepts {
+		list[i] = conceptJSON{ID: c.ID, Name: c.Name, Score: c.Score, Passages: c.Passages}
+	}
+	return encodeList(list)
+}
+
+func encodeRelations(relations []store.Relation) ([]byte, error) {
+	list := make([]relationJSON, len(relations))
+	for i, r := range relations {
+		list[i] = relationJSON{Source: r.Source, Target: r.Target, Type: r.Type, Weight: r.Weight}
+	}
+	return encodeList(list)
+}
+
+// AppendJSON appends the result as JSON. The lists of a result from Search were
+// encoded when they were loaded, so a hit copies bytes and encodes a few numbers.
+func (r SearchResult) AppendJSON(dst []byte) ([]byte, error) {
+	page, rel := r.page, r.related
+	var err error
+	if page == nil {
+		if page, err = newSearchPage(r.Results, r.TotalCount); err != nil {
+			return dst, err
+		}
+	}
+	if rel == nil {
+		if rel, err = newRelated(r.Concepts, r.Relations); err != nil {
+			return dst, err
+		}
+	}
+	dst = append(dst, `{"query":`...)
+	dst = appendString(dst, r.Query)
+	dst = append(dst, `,"results":`...)
+	dst = append(dst, page.json...)
+	dst = appendInt(append(dst, `,"total_count":`...), r.TotalCount)
+	dst = appendInt(append(dst, `,"page":`...), r.Page)
+	dst = appendInt(append(dst, `,"page_size":`...), r.PageSize)
+	dst = appendInt(append(dst, `,"total_pages":`...), r.TotalPages)
+	dst = strconv.AppendBool(append(dst, `,"has_next":`...), r.HasNext)
+	if r.NextCursor != "" {
+		dst = appendString(append(dst, `,"next_cursor":`...), r.NextCursor)
+	}
+	dst = append(dst, `,"execution_time_ms":`...)
+	dst = strconv.AppendFloat(dst, r.ExecutionTimeMS, 'f', 3, 64)
+	dst = strconv.AppendBool(append(dst, `,"cache_hit":`...), r.CacheHit)
+	if r.QueryTruncated {
+		dst = append(dst, `,"query_truncated":true`...)
+	}
+	dst = append(append(dst, `,"concepts":`...), rel.conceptsJSON...)
+	dst = append(append(dst, `,"relations":`...), rel.relationsJSON...)
+	return append(dst, '}'), nil
+}
+
+// MarshalJSON writes what AppendJSON writes.
+func (r SearchResult) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil) }
+
+func appendInt(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string as RFC 8259 wants it. What is not UTF-8
+// becomes U+FFFD; U+2028 and U+2029 are escaped, which old JavaScript needs.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				i++
+				continue
+			}
+			dst = append(dst, s[from:i]...)
+			switch c {
+			case '"', '\\':
+				dst = append(dst, '\\', c)
+			case '\n':
+				dst = append(dst, '\\', 'n')
+			case '\t':
+				dst = append(dst, '\\', 't')
+			case '\r':
+				dst = append(dst, '\\', 'r')
+			default:
+				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			}
+			i++
+			from = i
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			dst = append(append(dst, s[from:i]...), `\ufffd`...)
+			from = i + size
+		case r == '\u2028' || r == '\u2029':
+			dst = append(append(dst, s[from:i]...), `\u202`...)
+			dst = append(dst, hexDigits[r&15])
+			from = i + size
+		}
+		i += size
+	}
+	dst = append(dst, s[from:]...)
+	return append(dst, '"')
+}
