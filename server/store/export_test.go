@@ -1,0 +1,31 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/tomehub/tomehub/internal/pool"
+)
+
+// IndexText and ChangeInterval are what tests outside of the package compare with.
+var IndexText = indexText
+
+const ChangeInterval = changeInterval
+
+// OpenWithMigrations is OpenSQLite with other migrations than the program's.
+func OpenWithMigrations(ctx context.Context, pools *pool.Pools, files fs.FS) (*SQLite, error) {
+	steps, err := loadMigrations(files)
+	if err != nil {
+		return nil, err
+	}
+	return openSQLite(ctx, pools, Options{}, steps)
+}
+
+// Migrations are the program's own.
+func Migrations() fs.FS {
+	files, err := fs.Sub(migrationFiles, "migrations/sqlite")
+	if err != nil {
+		panic(err)
+	}
+	return files
+}
