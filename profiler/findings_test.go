@@ -51,6 +51,7 @@ func TestFindings(t *testing.T) {
 	f("one of five rows is opened", "n_plus_one read", 10, row("list", 50, 1000, 1e6), row("read", 200, 200, 1e6))
 	f("one of ten is not about as many", "", 10, row("list", 50, 10_000, 1e6), row("read", 200, 200, 1e6))
 	f("a count once per search", "", 10, list, row("count", 100, 100, 1e6))
+	f("twice per search is no lookup of its rows", "", 10, row("list", 100, 1000, 1e6), row("twice", 200, 200, 1e6))
 	f("nothing lists rows", "", 10, row("a", 100, 100, 1e6), read)
 	f("several rows per read", "", 10, list, row("read", 1000, 1600, 1e6))
 	f("less than ten a second", "", 101, list, read)

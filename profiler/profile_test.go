@@ -81,9 +81,10 @@ func TestGolden(t *testing.T) {
 // moving is a source whose counters rise with time: 10 executions a second, 0.3 s and one row each.
 type moving struct {
 	start   time.Time
-	took    time.Duration
-	restart time.Time // when a new process begins to answer, if ever
-	fail    error     // of the second snapshot
+	took    time.Duration // of each snapshot
+	longer  time.Duration // of the second alone, besides
+	restart time.Time     // when a new process begins to answer, if ever
+	fail    error         // of the second snapshot
 	asked   int
 }
 
@@ -94,8 +95,12 @@ func (m *moving) Snapshot(ctx context.Context) (Snapshot, error) {
 	if m.asked == 2 && m.fail != nil {
 		return Snapshot{}, m.fail
 	}
+	took := m.took
+	if m.asked == 2 {
+		took += m.longer
+	}
 	select {
-	case <-time.After(m.took):
+	case <-time.After(took):
 	case <-ctx.Done():
 		return Snapshot{}, ctx.Err()
 	}
@@ -104,7 +109,7 @@ func (m *moving) Snapshot(ctx context.Context) (Snapshot, error) {
 	if !m.restart.IsZero() && !now.Before(m.restart) {
 		started = m.restart
 	}
-	n := int64(now.Add(-m.took/2).Sub(m.start) / (100 * time.Millisecond))
+	n := int64(now.Add(-took/2).Sub(m.start) / (100 * time.Millisecond))
 	return Snapshot{
 		SchemaVersion: 1, Server: "tomehub test", StartedAt: started, Now: now,
 		Statements: []Statement{{Name: "passage", SQL: "SELECT 1", Executions: n, Rows: n, Elapsed: Micros(n) * 300_000}},
@@ -114,23 +119,23 @@ func (m *moving) Snapshot(ctx context.Context) (Snapshot, error) {
 func TestRunMeasuresTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		src := &moving{start: start.Add(-time.Hour), took: 200 * time.Millisecond}
+		src := &moving{start: start.Add(-time.Hour), took: 200 * time.Millisecond, longer: 400 * time.Millisecond}
 		p, err := Run(t.Context(), src, Options{Duration: 30 * time.Second, Top: 20})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := time.Since(start), 30*time.Second+400*time.Millisecond; got != want {
+		if got, want := time.Since(start), 30*time.Second+800*time.Millisecond; got != want {
 			t.Errorf("took %v, want %v: the duration and two snapshots", got, want)
 		}
 		// From the middle of the first snapshot to the middle of the second.
-		if got, want := p.WindowUS, micros(30*time.Second+200*time.Millisecond); got != want {
+		if got, want := p.WindowUS, micros(30*time.Second+400*time.Millisecond); got != want {
 			t.Errorf("window %v, want %v", got, want)
 		}
-		want := Counters{Executions: 302, Rows: 302, Elapsed: 302 * 300_000}
+		want := Counters{Executions: 304, Rows: 304, Elapsed: 304 * 300_000}
 		if diff := cmp.Diff(want, p.Statements[0].Counters); diff != "" {
 			t.Error(diff)
 		}
-		if p.Interrupted || p.AskedUS != micros(30*time.Second) || p.SnapshotsUS != [2]Micros{200_000, 200_000} {
+		if p.Interrupted || p.AskedUS != micros(30*time.Second) || p.SnapshotsUS != [2]Micros{200_000, 600_000} {
 			t.Errorf("interrupted %v, asked %v, snapshots %v", p.Interrupted, p.AskedUS, p.SnapshotsUS)
 		}
 	})

@@ -120,7 +120,12 @@ func TestSnapshotErrors(t *testing.T) {
 	f(answer(200, "<!doctype html>"), nil, ErrNotTomehub, "--admin-listen")                                         // something else
 	f(answer(200, "{}"), nil, ErrNotTomehub, "no schema_version")
 	f(answer(200, `{"schema_version":7}`), nil, ErrNotTomehub, "schema_version is 7, and this tomehub reads 1")
-	f(answer(302, ""), nil, ErrNotTomehub, "302 Found") // not followed
+	f(func(w http.ResponseWriter, r *http.Request) { // not followed, wherever it leads
+		if r.URL.Path == "/statements" {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}
+		fmt.Fprint(w, head+"}")
+	}, nil, ErrNotTomehub, "302 Found")
 	f(answer(401, ""), nil, nil, "refuses it: 401")
 	f(answer(503, "draining\n\x1b[31m"), nil, nil, `503 Service Unavailable: "draining`)
 	f(answer(500, ""), nil, nil, `500 Internal Server Error: ""`)
@@ -139,7 +144,7 @@ func TestSnapshotOfNobody(t *testing.T) {
 	address := l.Addr().String()
 	l.Close() // nobody listens there now
 	_, err = source(t, address, nil).Snapshot(t.Context())
-	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), "--admin-listen") {
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), "--admin-listen") || strings.Contains(err.Error(), "Get ") {
 		t.Errorf("got %v", err)
 	}
 }
