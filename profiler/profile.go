@@ -12,7 +12,7 @@ const (
 	DefaultDuration = 300 * time.Second
 	DefaultTop      = 20
 	MaxDuration     = 24 * time.Hour
-	MaxTop          = 1000
+	MaxTop          = 10_000
 )
 
 // Options say what to measure and what to show.
