@@ -116,7 +116,6 @@ func TestDecodeIsBounded(t *testing.T) {
 	}
 	f(endless(",{}"), "more than 100000 statements")
 	f(io.MultiReader(strings.NewReader(head+`,"server":"`), &repeat{s: "x"}), "more than 64 MiB")
-	f(&repeat{s: " "}, "more than 64 MiB")
 }
 
 // repeat never ends; every read returns s a whole number of times.
