@@ -50,7 +50,7 @@ func openArchive(data []byte, lim Limits) (*archive, error) {
 		if _, ok := a.files[name]; !ok {
 			a.files[name] = f
 		}
-		if low := strings.ToLower(name); a.folded[low] == nil {
+		if low := sameName(name); a.folded[low] == nil {
 			a.folded[low] = f
 		}
 	}
@@ -61,7 +61,7 @@ func (a *archive) find(name string) *zip.File {
 	if f := a.files[name]; f != nil {
 		return f
 	}
-	return a.folded[strings.ToLower(name)]
+	return a.folded[sameName(name)]
 }
 
 func (a *archive) has(name string) bool { return a.find(name) != nil }
@@ -138,6 +138,9 @@ func (a *archive) zipName() string {
 	}
 	return "a ZIP archive"
 }
+
+// sameName is how names are compared: makers of books on systems where case does not matter mix it up.
+func sameName(name string) string { return strings.ToLower(name) }
 
 // resolve returns the archive's name for a reference in the file at base, and its fragment.
 func resolve(base, ref string) (name, fragment string) {

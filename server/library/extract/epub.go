@@ -76,7 +76,7 @@ func (a *archive) checkProtection(pkg *bookPackage) error {
 		return err
 	}
 	for _, id := range pkg.spine {
-		if protected[pkg.items[id].name] {
+		if protected[sameName(pkg.items[id].name)] {
 			return refuse(BadArchive, "the EPUB is encrypted (copy protection, DRM); only books without it can be read")
 		}
 	}
@@ -104,7 +104,7 @@ type epubReader struct {
 	*builder
 	pkg   *bookPackage
 	toc   *toc
-	read  map[string]bool // files already read
+	read  map[string]bool // files already read, by sameName
 	title string          // folded title of the chapter just opened by the table of contents
 	fresh int             // paragraphs there were when it was opened
 }
@@ -115,13 +115,14 @@ func (e *epubReader) document(id string) error {
 	if !ok {
 		return refuse(BadArchive, "the EPUB is incomplete: its reading order names %q, which its list of files has not", clip(id, 100))
 	}
-	if it.kind != "application/xhtml+xml" && it.kind != "text/html" && it.kind != "application/xml" && it.kind != "text/x-oeb1-document" || e.pkg.contents[it.name] {
+	if it.kind != "application/xhtml+xml" && it.kind != "text/html" && it.kind != "application/xml" && it.kind != "text/x-oeb1-document" || e.pkg.contents[sameName(it.name)] {
 		return nil
 	}
-	if e.read[it.name] {
+	key := sameName(it.name)
+	if e.read[key] {
 		return nil // the words of a book are counted once
 	}
-	e.read[it.name] = true
+	e.read[key] = true
 	raw, err := e.archive.read(it.name, e.archive.lim.MaxTextBytes)
 	if err != nil {
 		return err
@@ -130,9 +131,9 @@ func (e *epubReader) document(id string) error {
 	if derr != nil {
 		return refuse(BadArchive, "the EPUB is damaged: in %q, %v", clip(it.name, 100), derr)
 	}
-	r := e.reader(it.name)
+	r := e.reader(key)
 	r.keepNav = navUnclosed(src)
-	e.place(it.name, "")
+	e.place(key, "")
 	return r.read(strings.NewReader(src))
 }
 

@@ -258,9 +258,15 @@ func isBoilerplate(a attributes) bool {
 	return a.id == "pg-header" || a.id == "pg-footer" || strings.Contains(a.class, "pg-boilerplate")
 }
 
-// isNoteRef reports the mark that refers to a note, or back from it: "word¹" must be found as "word".
+// isNoteRef reports the mark that refers to a note, or back from it: "word¹" must be found as "word". EPUB 3 says so by
+// type or role; the classes are those of Pandoc and goldmark.
 func isNoteRef(a attributes) bool {
-	return strings.Contains(a.kind, "noteref") || a.role == "doc-noteref" || strings.Contains(a.kind, "backlink") || a.role == "doc-backlink"
+	for _, mark := range [...]string{"noteref", "backlink"} {
+		if strings.Contains(a.kind, mark) || a.role == "doc-"+mark {
+			return true
+		}
+	}
+	return strings.Contains(a.class, "footnote-ref") || strings.Contains(a.class, "footnote-back") || strings.Contains(a.class, "noteref")
 }
 
 // flush ends the current block.

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"maps"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -69,7 +70,8 @@ func newLexicon(ps []Passage) *lexicon {
 }
 
 // deriveStops makes a stop-word list for a language without one: the words that are in half of the passages, and the short
-// ones, of up to four letters, that are in one of ten. It takes a thousand passages from all over the book.
+// ones, of up to four letters, that are in one of ten. It takes a thousand passages from all over the book. A text of fewer than
+// ten passages gets the English and Turkish lists.
 func deriveStops(ps []Passage) map[string]bool {
 	step := max(1, len(ps)/1000)
 	seen := make(map[string]int)
@@ -88,7 +90,9 @@ func deriveStops(ps []Passage) map[string]bool {
 		}
 	}
 	stops := make(map[string]bool)
-	if passages < 10 {
+	if passages < 10 { // too few to tell
+		maps.Copy(stops, englishStops)
+		maps.Copy(stops, turkishStops)
 		return stops
 	}
 	for w, n := range seen {

@@ -90,7 +90,7 @@ type bookPackage struct {
 	items           map[string]item // by id
 	spine           []string        // ids in reading order
 	nav, ncx        string          // archive names of the tables of contents of EPUB 3 and 2
-	contents        map[string]bool // archive names of pages that only list the contents
+	contents        map[string]bool // sameName of pages that only list the contents
 }
 
 type item struct {
@@ -148,7 +148,7 @@ func readPackage(data []byte, name string, lim Limits) (*bookPackage, error) {
 		case "reference":
 			if kind := strings.ToLower(attr(el, "type")); kind == "toc" {
 				file, _ := resolve(name, attr(el, "href"))
-				p.contents[file] = true
+				p.contents[sameName(file)] = true
 			}
 		}
 	})
@@ -160,7 +160,7 @@ func readPackage(data []byte, name string, lim Limits) (*bookPackage, error) {
 	}
 	if it, ok := p.items[navID]; ok {
 		p.nav = it.name
-		p.contents[it.name] = true
+		p.contents[sameName(it.name)] = true
 	}
 	return p, nil
 }
@@ -182,7 +182,7 @@ func packageFile(data []byte, lim Limits) (string, error) {
 	return file, nil
 }
 
-// protectedFiles returns the names of the files that META-INF/encryption.xml says are encrypted. Fonts that are only
+// protectedFiles returns the sameName of the files that META-INF/encryption.xml says are encrypted. Fonts that are only
 // obfuscated are not.
 func protectedFiles(data []byte, lim Limits) (map[string]bool, error) {
 	out := make(map[string]bool)
@@ -199,7 +199,7 @@ func protectedFiles(data []byte, lim Limits) (map[string]bool, error) {
 			font := algorithm == "http://www.idpf.org/2008/embedding" || algorithm == "http://ns.adobe.com/pdf/enc#RC"
 			if !font && len(out) < maxManifest {
 				name, _ := resolve("", attr(el, "URI"))
-				out[name] = true
+				out[sameName(name)] = true
 			}
 		}
 	})

@@ -104,7 +104,7 @@ func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
-// firstTag returns the lower-case name of the tag with which s begins, or "".
+// firstTag returns the lower-case name, without a namespace prefix, of the tag with which s begins, or "".
 func firstTag(s string) string {
 	if len(s) < 2 || s[0] != '<' {
 		return ""
@@ -116,7 +116,7 @@ func firstTag(s string) string {
 	if end == len(s) || end == 1 || !strings.ContainsRune(" \t\r\n\f/>", rune(s[end])) {
 		return ""
 	}
-	return strings.ToLower(s[1:end])
+	return strings.ToLower(localName([]byte(s[1:end])))
 }
 
 // foreignXML returns the root element's name when src is XML of another vocabulary than HTML.

@@ -10,7 +10,7 @@ import (
 
 // A toc knows at which places of an EPUB's files chapters and pages begin.
 type toc struct {
-	chapters map[string][]chapterMark // by archive name
+	chapters map[string][]chapterMark // by sameName of the file
 	pages    map[string][]placeMark
 	entries  int
 }
@@ -35,6 +35,7 @@ func (t *toc) addChapter(base, ref string, path []string) {
 	}
 	t.entries++
 	name, id := resolve(base, ref)
+	name = sameName(name)
 	t.chapters[name] = append(t.chapters[name], chapterMark{id, append([]string(nil), path...)})
 }
 
@@ -44,6 +45,7 @@ func (t *toc) addPage(base, ref, label string) {
 	}
 	t.entries++
 	name, id := resolve(base, ref)
+	name = sameName(name)
 	t.pages[name] = append(t.pages[name], placeMark{id, pageLabel(label)})
 }
 
