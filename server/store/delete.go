@@ -14,7 +14,7 @@ import (
 // owner's own; owner "" deletes from the shared library.
 func (s *SQLite) DeleteBook(ctx context.Context, owner string, id int64) error {
 	var number, generation int64
-	err := s.write(ctx, func(tx *pool.Tx) (err error) {
+	err := s.write(ctx, s.st.bookSpan, func(tx *pool.Tx) (err error) {
 		number, generation, err = s.deleteBook(ctx, tx, owner, id)
 		return err
 	})
@@ -62,24 +62,3 @@ func (s *SQLite) deleteBook(ctx context.Context, tx *pool.Tx, owner string, id i
 	return number, generation, err
 }
 
-// Optimize merges the full-text index into one segment, which makes rare words
-// two to six times faster to find after many books were stored, and empties the
-// write-ahead log. It holds the writer while it runs, seconds for a million
-// passages; searches go on.
-func (s *SQLite) Optimize(ctx context.Context) error {
-	conn, err := s.pools.Write().Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("optimize library: %w", err)
-	}
-	defer conn.Release()
-	if err := s.trace.exec(ctx, conn, s.st.optimize); err != nil {
-		return fmt.Errorf("optimize library: %w", err)
-	}
-	// A reader at work keeps the log from being emptied; it is then emptied by a
-	// later checkpoint, and nothing is wrong.
-	ignore := func(*pool.Rows) error { return nil }
-	if err := s.trace.query(ctx, conn, conn.Waited(), s.st.checkpoint, "", ignore); err != nil {
-		return fmt.Errorf("optimize library: %w", err)
-	}
-	return nil
-}

@@ -30,7 +30,7 @@ func (s *SQLite) Ingest(ctx context.Context, b NewBook) (Ingested, error) {
 	}
 	var done Ingested
 	var in ingest
-	err := s.write(ctx, func(tx *pool.Tx) error {
+	err := s.write(ctx, s.st.ownerLock, func(tx *pool.Tx) error {
 		in = ingest{s: s, tx: tx, book: b}
 		var err error
 		done, err = in.run(ctx)
@@ -94,7 +94,7 @@ func (in *ingest) one(ctx context.Context, st *statement, dest []any, args ...an
 		return r.Scan(dest...)
 	}, args...)
 	if err == nil && n != 1 {
-		err = fmt.Errorf("%s: %d rows: %w", st.name, n, sql.ErrNoRows)
+		err = fmt.Errorf("run %s: %d rows: %w", st.name, n, sql.ErrNoRows)
 	}
 	return err
 }
@@ -222,7 +222,7 @@ type execer func(args ...any) error
 func (in *ingest) each(ctx context.Context, st *statement, do func(execer) error) error {
 	stmt, err := in.tx.Prepare(ctx, st.text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", st.name, err)
+		return fmt.Errorf("run %s: %w", st.name, err)
 	}
 	defer stmt.Close()
 	// The driver watches a context by a goroutine per row, which costs as much
@@ -235,7 +235,7 @@ func (in *ingest) each(ctx context.Context, st *statement, do func(execer) error
 				return context.Cause(ctx)
 			}
 			if _, err := stmt.Exec(unwatched, args...); err != nil {
-				return fmt.Errorf("%s: %w", st.name, err)
+				return fmt.Errorf("run %s: %w", st.name, err)
 			}
 			*rows++
 			return nil

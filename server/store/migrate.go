@@ -110,7 +110,7 @@ func (s *SQLite) migrationsTaken(ctx context.Context) (taken []migration, err er
 
 // takeMigration applies m unless another process has meanwhile.
 func (s *SQLite) takeMigration(ctx context.Context, m migration) error {
-	return s.write(ctx, func(tx *pool.Tx) error {
+	return s.write(ctx, s.st.migrationsCreate, func(tx *pool.Tx) error {
 		if err := s.trace.exec(ctx, tx, s.st.migrationsCreate); err != nil {
 			return err
 		}
@@ -131,30 +131,3 @@ func (s *SQLite) takeMigration(ctx context.Context, m migration) error {
 
 // errNothingToDo ends a transaction that finds its work done.
 var errNothingToDo = errors.New("nothing to do")
-
-// write runs do in one transaction and commits it; any error undoes all of it.
-func (s *SQLite) write(ctx context.Context, do func(*pool.Tx) error) error {
-	conn, err := s.pools.Write().Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	if r := requestOf(ctx); r != nil && r.stats != nil {
-		r.stats.AcquireWaitNs.Add(int64(conn.Waited()))
-	}
-	tx, err := conn.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	defer tx.Rollback() // nothing after Commit
-	if err := do(tx); err != nil {
-		if errors.Is(err, errNothingToDo) {
-			return nil
-		}
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
-}

@@ -61,10 +61,7 @@ func (s *SQLite) SearchPage(ctx context.Context, scope Scope, q Query, page Page
 	if err != nil {
 		return MatchPage{}, err
 	}
-	st := s.st.searchPage
-	if details {
-		st = s.st.searchPageDetails
-	}
+	st := s.pageStatement(q, details)
 	lo, hi, _ := s.span(ctx, scope)
 	var found MatchPage
 	var c matchColumns
@@ -87,7 +84,24 @@ func (s *SQLite) SearchPage(ctx context.Context, scope Scope, q Query, page Page
 	return found, nil
 }
 
-// matchColumns are those of the statements search_page and search_page_details,
+// pageStatement chooses the cheaper of two ways to the same page: words are
+// looked up twice, for the page and for the total, which costs a twentieth of
+// ranking them; looking a phrase up costs half of it, so its matches are kept.
+func (s *SQLite) pageStatement(q Query, details bool) *statement {
+	phrase := slices.ContainsFunc(q.Terms, func(t Term) bool { return len(t.Words) > 1 })
+	switch {
+	case phrase && details:
+		return s.st.searchPhraseDetails
+	case phrase:
+		return s.st.searchPhrase
+	case details:
+		return s.st.searchPageDetails
+	default:
+		return s.st.searchPage
+	}
+}
+
+// matchColumns are those of the search_page and search_phrase statements,
 // all NULL but the total when the page has no match.
 type matchColumns struct {
 	total                                         int

@@ -33,6 +33,7 @@ type SQLite struct {
 // sqliteStatements are the statements by their use.
 type sqliteStatements struct {
 	searchIDs, count, searchPage, searchPageDetails *statement
+	searchPhrase, searchPhraseDetails               *statement
 	titles, passage, passages                       *statement
 	concepts, relations, conceptsRelations          *statement
 	books, book, totals, ping, owners, libraryFile  *statement
@@ -44,7 +45,7 @@ type sqliteStatements struct {
 	bookSpan, relationsDelete, conceptsDelete       *statement
 	linksDelete, wordsDelete                        *statement
 	metadataDelete, contentDelete, bookDelete       *statement
-	optimize, checkpoint                            *statement
+	optimize, changes, checkpoint                   *statement
 	migrationsCreate, migrationsKnown               *statement
 	migrations, migrationAdd                        *statement
 }
@@ -53,6 +54,7 @@ func takeSQLite(all *statements) sqliteStatements {
 	return sqliteStatements{
 		searchIDs: all.take("search_ids"), count: all.take("count"),
 		searchPage: all.take("search_page"), searchPageDetails: all.take("search_page_details"),
+		searchPhrase: all.take("search_phrase"), searchPhraseDetails: all.take("search_phrase_details"),
 		titles: all.take("titles"), passage: all.take("passage"), passages: all.take("passages"),
 		concepts: all.take("concepts"), relations: all.take("relations"), conceptsRelations: all.take("concepts_relations"),
 		books: all.take("books"), book: all.take("book"), totals: all.take("totals"), ping: all.take("ping"),
@@ -67,7 +69,7 @@ func takeSQLite(all *statements) sqliteStatements {
 		bookSpan: all.take("book_span"), relationsDelete: all.take("relations_delete"), conceptsDelete: all.take("concepts_delete"),
 		linksDelete: all.take("links_delete"), wordsDelete: all.take("words_delete"),
 		metadataDelete: all.take("metadata_delete"), contentDelete: all.take("content_delete"), bookDelete: all.take("book_delete"),
-		optimize: all.take("optimize"), checkpoint: all.take("checkpoint"),
+		optimize: all.take("optimize"), changes: all.take("changes"), checkpoint: all.take("checkpoint"),
 		migrationsCreate: all.take("migrations_create"), migrationsKnown: all.take("migrations_known"),
 		migrations: all.take("migrations"), migrationAdd: all.take("migration_add"),
 	}

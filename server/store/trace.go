@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -88,10 +89,39 @@ type querier interface {
 func (s *SQLite) read(ctx context.Context, st *statement, text queryText, each func(*pool.Rows) error, args ...any) error {
 	conn, err := s.pools.Read().Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", st.name, err)
+		return fmt.Errorf("run %s: %w", st.name, err)
 	}
 	defer conn.Release()
 	return s.trace.query(ctx, conn, conn.Waited(), st, text, each, args...)
+}
+
+// write runs do in one transaction and commits it; any error undoes all of it.
+// The wait for the writer is counted with first, the transaction's first statement.
+func (s *SQLite) write(ctx context.Context, first *statement, do func(*pool.Tx) error) error {
+	conn, err := s.pools.Write().Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", first.name, err)
+	}
+	defer conn.Release()
+	first.acquired.Add(int64(conn.Waited()))
+	if r := requestOf(ctx); r != nil && r.stats != nil {
+		r.stats.AcquireWaitNs.Add(int64(conn.Waited()))
+	}
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback() // nothing after Commit
+	if err := do(tx); err != nil {
+		if errors.Is(err, errNothingToDo) {
+			return nil
+		}
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
 }
 
 // query runs st on q and calls each for every row.
@@ -101,17 +131,17 @@ func (t *tracer) query(ctx context.Context, q querier, waited time.Duration, st 
 	defer func() { t.end(ctx, st, start, waited, n, err, text) }()
 	rows, err := q.Query(ctx, st.text, args...)
 	if err != nil {
-		return fmt.Errorf("%s: %w", st.name, err)
+		return fmt.Errorf("run %s: %w", st.name, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		n++
 		if err := each(rows); err != nil {
-			return fmt.Errorf("%s: %w", st.name, err)
+			return fmt.Errorf("run %s: %w", st.name, err)
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("%s: %w", st.name, err)
+		return fmt.Errorf("run %s: %w", st.name, err)
 	}
 	return nil
 }
@@ -123,11 +153,11 @@ func (t *tracer) exec(ctx context.Context, q querier, st *statement, args ...any
 	defer func() { t.end(ctx, st, start, 0, n, err, "") }()
 	res, err := q.Exec(ctx, st.text, args...)
 	if err != nil {
-		return fmt.Errorf("%s: %w", st.name, err)
+		return fmt.Errorf("run %s: %w", st.name, err)
 	}
 	n, err = res.RowsAffected()
 	if err != nil {
-		return fmt.Errorf("%s: %w", st.name, err)
+		return fmt.Errorf("run %s: %w", st.name, err)
 	}
 	return nil
 }

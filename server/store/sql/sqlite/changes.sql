@@ -1,0 +1,2 @@
+/* tomehub:changes */
+SELECT total_changes()
