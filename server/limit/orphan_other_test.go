@@ -1,0 +1,7 @@
+//go:build !linux
+
+package limit
+
+import "syscall"
+
+var dieWithTest *syscall.SysProcAttr
