@@ -81,6 +81,7 @@ const (
 	kindRelations             // likewise
 	kindPassage               // a: id
 	kindBooks                 // a, b: page number and size
+	kindBook                  // a: id
 	kindTotals
 )
 

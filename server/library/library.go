@@ -273,6 +273,23 @@ func (l *Library) Books(ctx context.Context, sc store.Scope, page, pageSize int)
 	return out, nil
 }
 
+// Book returns one book that the scope can see, or store.ErrNotFound.
+func (l *Library) Book(ctx context.Context, sc store.Scope, id int64) (store.Book, error) {
+	gen, err := l.store.Generation(ctx, sc)
+	if err != nil {
+		return store.Book{}, fmt.Errorf("read book %d: %w", id, err)
+	}
+	k := key{class: classDefault, kind: kindBook, owner: sc.Owner, gen: gen, a: id}
+	b, _, err := fetch(ctx, l.cache, k, nil, func(ctx context.Context) (bookPage, error) {
+		b, err := l.store.Book(ctx, sc, id)
+		return bookPage{books: []store.Book{b}}, err
+	})
+	if err != nil {
+		return store.Book{}, fmt.Errorf("read book %d: %w", id, err)
+	}
+	return b.books[0], nil
+}
+
 // DeleteBook removes a book of the owner's own with everything in it. A book of
 // somebody else, or of the shared library, is store.ErrNotFound.
 func (l *Library) DeleteBook(ctx context.Context, owner string, id int64) error {

@@ -19,12 +19,13 @@ type RedisConfig struct {
 	// Namespace keeps libraries apart that share a Redis: replicas of one library
 	// name the same, everybody else another.
 	Namespace string
-	Logger    *slog.Logger // nil discards
+	// Timeout bounds each call, from taking a connection to the last byte. Default 50 ms.
+	Timeout time.Duration
+	Logger  *slog.Logger // nil discards
 }
 
 const (
-	// redisTimeout bounds each call, from taking a connection to the last byte.
-	redisTimeout = 50 * time.Millisecond
+	defaultRedisTimeout = 50 * time.Millisecond
 	// redisPause is how long a Redis that failed is left alone, so that a dead one
 	// costs one call per second and not one per search.
 	redisPause = time.Second
@@ -34,12 +35,13 @@ const (
 	redisPoolSize = 16
 )
 
-// Redis is a SecondLevel. Its calls take at most 50 ms each; after a failure it
-// is asked at most once per second until it answers again.
+// Redis is a SecondLevel. Its calls take at most RedisConfig.Timeout each; after
+// a failure it is asked at most once per second until it answers again.
 type Redis struct {
-	client *redis.Client
-	prefix string
-	log    *slog.Logger
+	client  *redis.Client
+	prefix  string
+	timeout time.Duration
+	log     *slog.Logger
 	// retryAt is 0 while Redis is up, else when the next call may try it, in Unix nanoseconds.
 	retryAt atomic.Int64
 
@@ -57,6 +59,12 @@ func OpenRedis(cfg RedisConfig) (*Redis, error) {
 	if cfg.Namespace == "" {
 		return nil, errors.New("open second cache level: the namespace must not be empty")
 	}
+	if cfg.Timeout < 0 {
+		return nil, fmt.Errorf("open second cache level: the timeout is %v, but must not be negative", cfg.Timeout)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultRedisTimeout
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -65,12 +73,12 @@ func OpenRedis(cfg RedisConfig) (*Redis, error) {
 	opt.ContextTimeoutEnabled = true
 	opt.MaxRetries = -1
 	opt.DialerRetries = 1
-	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.PoolTimeout = redisTimeout, redisTimeout, redisTimeout, redisTimeout
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
 	opt.PoolSize = redisPoolSize
 	opt.DisableIdentity = true
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	quietRedis()
-	return &Redis{client: redis.NewClient(opt), prefix: "tomehub:" + cfg.Namespace + ":", log: cfg.Logger}, nil
+	return &Redis{client: redis.NewClient(opt), prefix: "tomehub:" + cfg.Namespace + ":", timeout: cfg.Timeout, log: cfg.Logger}, nil
 }
 
 // quietRedis keeps the client library from writing to stderr, past slog and in a
@@ -87,7 +95,7 @@ func (r *Redis) Get(ctx context.Context, name string) ([]byte, bool) {
 	if !r.mayTry() {
 		return nil, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	value, err := r.client.Get(ctx, r.prefix+name).Bytes()
 	switch {
@@ -113,7 +121,7 @@ func (r *Redis) Set(ctx context.Context, name string, value []byte, ttl time.Dur
 	if !r.mayTry() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	if err := r.client.Set(ctx, r.prefix+name, value, ttl).Err(); err != nil {
 		r.broke(ctx, err)
@@ -147,7 +155,7 @@ func (r *Redis) worked() {
 func (r *Redis) broke(ctx context.Context, err error) {
 	r.failed.Add(1)
 	if r.retryAt.Swap(time.Now().Add(redisPause).UnixNano()) == 0 {
-		r.log.WarnContext(ctx, "second cache level fails", "bound_ms", redisTimeout.Milliseconds(), "retry_ms", redisPause.Milliseconds(), "error", err)
+		r.log.WarnContext(ctx, "second cache level fails", "bound_ms", r.timeout.Milliseconds(), "retry_ms", redisPause.Milliseconds(), "error", err)
 	}
 }
 
