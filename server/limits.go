@@ -1,0 +1,99 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/tomehub/tomehub/server/limit"
+)
+
+// limits are the rules of A3 and what counts them.
+type limits struct {
+	limiter                       *limit.Limiter
+	global, search, ingest, total limit.Rule
+}
+
+func newLimits(rates RateLimits, storage limit.Storage) (*limits, error) {
+	if storage == nil {
+		memory, err := limit.NewMemory(limit.MemoryConfig{})
+		if err != nil {
+			return nil, err
+		}
+		storage = memory
+	}
+	rule := func(name string, n int) limit.Rule {
+		return limit.Rule{Name: name, Limit: n, Window: time.Minute, Setting: "RATE_LIMIT_" + upper[name]}
+	}
+	l := &limits{
+		global: rule("global", rates.Global), search: rule("search", rates.Search),
+		ingest: rule("ingest", rates.Ingest), total: rule("total", rates.Total),
+	}
+	var err error
+	l.limiter, err = limit.New(limit.Config{Rules: []limit.Rule{l.global, l.search, l.ingest, l.total}, Storage: storage})
+	return l, err
+}
+
+var upper = map[string]string{"global": "GLOBAL", "search": "SEARCH", "ingest": "INGEST", "total": "TOTAL"}
+
+// admit finds out who asks, and lets the request through if every rate has room for it. A
+// request whose identity is refused counts against its address all the same, so that guessing
+// tokens is not free.
+func (s *Server) admit(perUser *limit.Rule) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		x := exchangeOf(c)
+		x.client = limit.ClientKey(c.Request, s.cfg.TrustedProxies)
+		owner, refused := s.identify(c.Request)
+		charges := make([]limit.Charge, 2, limit.MaxCharges)
+		charges[0] = limit.Charge{Rule: s.limits.global, Client: x.client}
+		charges[1] = limit.Charge{Rule: s.limits.total}
+		if refused == nil {
+			x.owner = owner
+			if perUser != nil {
+				charges = append(charges, limit.Charge{Rule: *perUser, Client: limit.UserKey(owner, x.client)})
+			}
+		}
+		outcome := s.limits.limiter.Allow(c.Request.Context(), charges...)
+		limit.WriteHeaders(c.Writer.Header(), outcome.Decisions()...)
+		if d, over := outcome.Refusal(); over {
+			s.fail(c, rateExceeded(d))
+			return
+		}
+		if refused != nil {
+			s.fail(c, refused)
+		}
+	}
+}
+
+// whose says on whose account a rule counts, in the words of its refusal.
+var whose = map[string]string{
+	"global": "requests from your address", "search": "searches of one user",
+	"ingest": "ingests of one user", "total": "requests of all clients together",
+}
+
+func rateExceeded(d limit.Decision) error {
+	r := refuse(http.StatusTooManyRequests, "rate_limited", "more than %d %s per minute (%s): wait %d s",
+		d.Limit, whose[d.Rule.Name], d.Rule.Setting, limit.Seconds(d.RetryAfter))
+	r.retryAfter = d.RetryAfter
+	return r
+}
+
+// maxUser bounds the name in X-Tomehub-User.
+const maxUser = 128
+
+// userHeader believes X-Tomehub-User: a name of letters, digits and a little punctuation.
+// Without the header a caller is nobody and sees the shared library.
+func userHeader(r *http.Request) (string, error) {
+	values := r.Header["X-Tomehub-User"]
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", badRequest("bad_user", "X-Tomehub-User is there %d times: send it once", len(values))
+	case !saneID(values[0]) || len(values[0]) > maxUser:
+		return "", badRequest("bad_user", "%s", fmt.Sprintf("X-Tomehub-User is %s: want 1 to %d letters, digits or -_.:/+=@", quoted(values[0]), maxUser))
+	}
+	return values[0], nil
+}

@@ -1,0 +1,229 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/store"
+)
+
+// search answers GET and POST /api/search.
+func (s *Server) search(c *gin.Context) {
+	req, err := s.decodeSearch(c.Writer, c.Request)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.RequestTimeout)
+	defer cancel()
+	result, err := s.lib.Search(ctx, exchangeOf(c).scope(), req)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	defer release(buf)
+	body, err := result.AppendJSON(buf.AvailableBuffer())
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	buf.Write(append(body, '\n')) // in place, unless the answer outgrew the buffer
+	s.answerBytes(c, http.StatusOK, jsonType, buf.Bytes())
+}
+
+// searchFields are the parameters of a search, from the URL and the body alike.
+type searchFields struct {
+	query, cursor setting[string]
+	details       setting[bool]
+	page, size    setting[int64]
+}
+
+// searchNames are the names of the parameters, in the order in which a contradiction is told.
+var searchNames = []string{"q", "query", "include", "include_details", "page", "page_size", "max_results", "cursor"}
+
+// decodeSearch reads the parameters from the URL and from the body. A body is JSON when it
+// begins like JSON, whatever its Content-Type says: curl -d calls everything a form.
+func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request) (library.SearchRequest, error) {
+	var f searchFields
+	if r.URL.RawQuery != "" {
+		values, err := urlValues(r.URL.RawQuery, "malformed_url")
+		if err != nil {
+			return library.SearchRequest{}, err
+		}
+		if err := f.takeValues(values, inURL); err != nil {
+			return library.SearchRequest{}, err
+		}
+	}
+	body, err := s.readBody(w, r, s.cfg.MaxBodyBytes, "MaxBodyBytes")
+	if err != nil {
+		return library.SearchRequest{}, err
+	}
+	if err := f.takeBody(r, body); err != nil {
+		return library.SearchRequest{}, err
+	}
+	return f.request()
+}
+
+func (f *searchFields) takeBody(r *http.Request, body []byte) error {
+	start := bytes.TrimLeft(bytes.TrimPrefix(body, byteOrderMark), " \t\r\n")
+	if len(start) == 0 {
+		return nil
+	}
+	if start[0] != '{' && start[0] != '[' {
+		switch mediaType(r) {
+		case "application/x-www-form-urlencoded":
+			values, err := urlValues(string(body), "malformed_form")
+			if err != nil {
+				return err
+			}
+			return f.takeValues(values, inForm)
+		case "multipart/form-data":
+			return refuse(http.StatusUnsupportedMediaType, "unsupported_media_type", "a search is not read from multipart/form-data: send JSON, a form of curl -d, or URL parameters")
+		}
+	}
+	valid, err := checkJSON(body)
+	if err != nil {
+		return err
+	}
+	return walkObject(valid, f.takeJSON)
+}
+
+// takeValues reads the parameters of a URL or a form. Names it does not know are ignored.
+func (f *searchFields) takeValues(values url.Values, from source) error {
+	for _, name := range searchNames {
+		for _, v := range values[name] {
+			if err := f.takeValue(name, v, from); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *searchFields) takeValue(name, v string, from source) error {
+	switch name {
+	case "q", "query":
+		return f.query.set(v, from, name)
+	case "cursor":
+		return f.cursor.set(v, from, name)
+	case "include_details":
+		on, err := parseBool(name, v)
+		if err != nil {
+			return err
+		}
+		return f.details.set(on, from, name)
+	case "include":
+		return f.include(strings.Split(v, ","), from)
+	case "page", "page_size", "max_results":
+		n, err := parseInt(name, v)
+		if err != nil {
+			return err
+		}
+		return f.number(name, n, from)
+	}
+	return nil
+}
+
+// takeJSON reads one field of a JSON body. Names it does not know are ignored, so that a
+// client may send what a later version understands.
+func (f *searchFields) takeJSON(name string, raw json.RawMessage) error {
+	switch name {
+	case "q", "query":
+		v, err := jsonString(name, raw)
+		if err != nil {
+			return err
+		}
+		return f.query.set(v, inBody, name)
+	case "cursor":
+		v, err := jsonString(name, raw)
+		if err != nil {
+			return err
+		}
+		return f.cursor.set(v, inBody, name)
+	case "include_details":
+		on, err := jsonBool(name, raw)
+		if err != nil {
+			return err
+		}
+		return f.details.set(on, inBody, name)
+	case "include":
+		var list []string
+		if raw[0] == '[' && json.Unmarshal(raw, &list) == nil {
+			return f.include(list, inBody)
+		}
+		v, err := jsonString(name, raw)
+		if err != nil {
+			return wrongType(name, `"details" or ["details"]`, raw)
+		}
+		return f.include(strings.Split(v, ","), inBody)
+	case "page", "page_size", "max_results":
+		n, err := jsonInt(name, raw)
+		if err != nil {
+			return err
+		}
+		return f.number(name, n, inBody)
+	}
+	return nil
+}
+
+// include takes a list of what to include; "details" is all there is.
+func (f *searchFields) include(list []string, from source) error {
+	for _, v := range list {
+		switch strings.ToLower(strings.TrimSpace(v)) {
+		case "":
+		case "details":
+			if err := f.details.set(true, from, "include"); err != nil {
+				return err
+			}
+		default:
+			return badRequest("unknown_include", "include has %s: the only thing to include is details", quoted(v))
+		}
+	}
+	return nil
+}
+
+// number takes page and page_size; max_results is how the plan's first model names the latter.
+func (f *searchFields) number(name string, n int64, from source) error {
+	if name == "page" {
+		if n < 1 || n > maxPage {
+			return badRequest(library.CodePageRange, "page is %d: want 1 to %d", n, maxPage)
+		}
+		return f.page.set(n, from, name)
+	}
+	if n < 1 || n > store.MaxPageSize {
+		return badRequest(library.CodePageSizeRange, "%s is %d: want 1 to %d", name, n, store.MaxPageSize)
+	}
+	return f.size.set(n, from, name)
+}
+
+// request makes the search, with the defaults in place.
+func (f *searchFields) request() (library.SearchRequest, error) {
+	if strings.TrimSpace(f.query.value) == "" {
+		return library.SearchRequest{}, badRequest(library.CodeQueryEmpty, `there is nothing to search for: give q or query, such as /api/search?q=dasein or {"query":"dasein"}`)
+	}
+	page, size := f.pages()
+	return library.SearchRequest{
+		Query: f.query.value, Cursor: f.cursor.value, IncludeDetails: f.details.value,
+		Page: page, PageSize: size,
+	}, nil
+}
+
+// pages returns the page and its size, with the defaults in place.
+func (f *searchFields) pages() (page, size int) {
+	page, size = 1, defaultPageSize
+	if f.page.isSet() {
+		page = int(f.page.value)
+	}
+	if f.size.isSet() {
+		size = int(f.size.value)
+	}
+	return page, size
+}

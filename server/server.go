@@ -1,0 +1,225 @@
+// Package server offers the library over HTTP: the API on one listener, and what only the
+// operator may see (statements, pprof, the log level) on another.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/net/netutil"
+
+	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/limit"
+	"github.com/tomehub/tomehub/server/store"
+)
+
+// Library is what the server asks of the library. *library.Library is one.
+type Library interface {
+	Search(context.Context, store.Scope, library.SearchRequest) (library.SearchResult, error)
+	Content(ctx context.Context, scope store.Scope, id int64) (store.Passage, error)
+	Batch(ctx context.Context, scope store.Scope, ids []int64) (found []store.Passage, unknown []int64, err error)
+	Books(ctx context.Context, scope store.Scope, page, pageSize int) (library.BookPage, error)
+	Book(ctx context.Context, scope store.Scope, id int64) (store.Book, error)
+	DeleteBook(ctx context.Context, owner string, id int64) error
+	Ingest(ctx context.Context, owner string, doc library.Document) (library.IngestResult, error)
+	Totals(context.Context, store.Scope) (books, passages int, err error)
+	Ping(context.Context) error
+}
+
+var _ Library = (*library.Library)(nil)
+
+// Deps are the parts a server works with. Library is required; the rest may be left out.
+type Deps struct {
+	Library Library
+	Logger  *slog.Logger   // nil logs nothing
+	Level   *slog.LevelVar // of Logger; the admin listener reads and changes it
+
+	// Identify says who sent a request; "" is a caller who sees the shared library alone.
+	// Nil believes the header X-Tomehub-User, which is right only where every caller is trusted.
+	Identify func(*http.Request) (owner string, err error)
+
+	// LimitStorage counts requests for Config.RateLimits; nil counts in this process. Run does
+	// its background work; closing it is the caller's.
+	LimitStorage limit.Storage
+
+	// The sources of what the health routes and the admin listener show.
+	Pools      func() []pool.Stats
+	Cache      func() any
+	Statements func() []store.StatementStats
+
+	// Listener, when set, is served instead of opening Config.Listen. Run closes it.
+	Listener net.Listener
+	// Ready is called once both listeners answer, with their real addresses; admin is nil
+	// without an admin listener.
+	Ready func(public, admin net.Addr)
+}
+
+// Server answers the API. Make it with New and run it once.
+type Server struct {
+	cfg      Config
+	deps     Deps
+	lib      Library
+	log      *slog.Logger
+	identify func(*http.Request) (string, error)
+	limits   *limits
+	ingests  *ingestSlots
+	pinger   *pinger
+	cors     *cors
+	engine   *gin.Engine
+	routes   []*routeStats // fixed after New
+	listing  string        // of all routes, for answers to unknown paths
+	started  time.Time
+	lines    lineGate
+
+	stage    atomic.Int32 // one of the stage constants
+	inFlight flights
+	conns    atomic.Int64 // open connections of the API
+
+	mu            sync.Mutex // guards public and admin
+	public, admin net.Addr
+}
+
+// New checks the configuration, reporting every fault at once, and builds the routes. It
+// opens nothing.
+func New(cfg Config, deps Deps) (*Server, error) {
+	faults := []error{cfg.Validate()}
+	if deps.Library == nil {
+		faults = append(faults, errors.New("no library given"))
+	}
+	limits, err := newLimits(cfg.RateLimits, deps.LimitStorage)
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return nil, fmt.Errorf("configure server: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, deps: deps, lib: deps.Library, log: deps.Logger, identify: deps.Identify,
+		limits: limits, ingests: newIngestSlots(cfg.MaxIngests), cors: newCORS(cfg.CORSOrigins), started: time.Now(),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.identify == nil {
+		s.identify = userHeader
+	}
+	s.inFlight.ended = make(chan struct{}, 1)
+	s.pinger = newPinger(deps.Library.Ping)
+	s.buildRoutes()
+	return s, nil
+}
+
+// Handler returns the API without listeners, for tests and for embedding. Connections,
+// draining and the bound on a request's head are Run's.
+func (s *Server) Handler() http.Handler { return s.engine }
+
+// Addrs returns the addresses of the API and the admin listener, nil before Run has opened them.
+func (s *Server) Addrs() (public, admin net.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.public, s.admin
+}
+
+// Run serves until ctx ends, then leaves in the order of drain and returns nil when every
+// request was answered. It returns an error when a listener cannot be opened or fails, or when
+// requests had to be cut at Config.DrainTimeout. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	public, admin, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	// Requests live on after ctx ends; what bounds them is the drain.
+	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	api := s.apiServer(work)
+	operator := s.adminServer(work)
+
+	var running sync.WaitGroup
+	failed := make(chan error, 2)
+	serve := func(srv *http.Server, l net.Listener, what string) (ended chan struct{}) {
+		ended = make(chan struct{})
+		running.Go(func() {
+			defer close(ended)
+			// A listener closed by the drain is an end; any other error is a failure.
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) && s.stage.Load() < stageClosed {
+				failed <- fmt.Errorf("serve %s: %w", what, err)
+			}
+		})
+		return ended
+	}
+	public = netutil.LimitListener(public, s.cfg.MaxConnections)
+	accepting := serve(api, public, "the API")
+	if admin != nil {
+		serve(operator, admin, "the admin listener")
+	}
+	background, stop := context.WithCancel(work)
+	running.Go(func() { _ = s.limits.limiter.Run(background) }) // returns nil when background ends
+	if s.deps.Ready != nil {
+		s.deps.Ready(s.Addrs())
+	}
+
+	var result error
+	select {
+	case <-ctx.Done():
+		result = s.drain(ctx, departure{api: api, listener: public, accepting: accepting, cut: cut})
+	case result = <-failed:
+		s.stage.Store(stageStopped)
+		cut(result)
+		result = errors.Join(result, api.Close())
+	}
+	s.stage.Store(stageStopped)
+	stop()
+	result = errors.Join(result, operator.Close())
+	running.Wait()
+	return result
+}
+
+// open opens the listeners, both or none.
+func (s *Server) open(ctx context.Context) (public, admin net.Listener, err error) {
+	var listen net.ListenConfig
+	if public = s.deps.Listener; public == nil {
+		if public, err = listen.Listen(ctx, "tcp", s.cfg.Listen); err != nil {
+			return nil, nil, fmt.Errorf("open the API's listener (--listen): %w", err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.public = public.Addr()
+	if s.cfg.AdminListen == "" {
+		return public, nil, nil
+	}
+	if admin, err = listen.Listen(ctx, "tcp", s.cfg.AdminListen); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open the admin listener (--admin-listen): %w", err), public.Close())
+	}
+	s.admin = admin.Addr()
+	return public, admin, nil
+}
+
+func (s *Server) apiServer(work context.Context) *http.Server {
+	return &http.Server{
+		Handler:           s.engine,
+		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
+		ReadTimeout:       s.cfg.ReadTimeout,
+		WriteTimeout:      s.cfg.WriteTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients' faults
+		BaseContext:       func(net.Listener) context.Context { return work },
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.conns.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				s.conns.Add(-1)
+			}
+		},
+		// OPTIONS * is the router's, like any other request.
+		DisableGeneralOptionsHandler: true,
+	}
+}
