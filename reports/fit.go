@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
@@ -55,8 +56,11 @@ func fit(t Table, limit int) fitted {
 
 // squeeze leaves out columns and takes from widths until the table fits the limit, and returns the widths that are left.
 func (f *fitted) squeeze(widths []int, limit int) []int {
-	narrow(f.columns, widths, limit, leastCut)
-	for i := len(f.columns) - 1; i >= 0 && total(widths) > limit; i-- {
+	for i := len(f.columns) - 1; i >= 0; i-- {
+		tried := slices.Clone(widths)
+		if narrow(f.columns, tried, limit, leastCut); total(tried) <= limit {
+			return tried // what a column that went has left goes to the words
+		}
 		if f.columns[i].Optional {
 			f.left = append([]string{f.columns[i].Name}, f.left...)
 			f.columns, widths = drop(f.columns, i), drop(widths, i)
