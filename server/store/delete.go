@@ -61,4 +61,3 @@ func (s *SQLite) deleteBook(ctx context.Context, tx *pool.Tx, owner string, id i
 	}, sql.Named("owner", number))
 	return number, generation, err
 }
-
