@@ -34,9 +34,7 @@ func TestFindings(t *testing.T) {
 		return Row{Name: name, SQL: "/* tomehub:" + name + " */\nSELECT 1", Counters: Counters{Executions: exec, Rows: rows, Elapsed: elapsed}}
 	}
 	with := func(r Row, change func(*Row)) Row { change(&r); return r }
-
 	f("nothing ran", "", 10)
-
 	f("half is not more than half", "", 10, row("a", 10, 0, 1e6), row("b", 10, 0, 1e6))
 	f("more than half", "dominant a", 10, row("a", 10, 0, 1_000_001), row("b", 10, 0, 1e6))
 	f("a statement alone is always all", "", 10, row("a", 10, 0, 9e6))
