@@ -1,0 +1,38 @@
+# The commands of this project. `make help` lists them.
+GO      ?= go
+PKG     := ./...
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.PHONY: help build test race lint bench bench-large docs ci clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/tomehub, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tomehub ./cmd/tomehub
+
+test: ## what a newcomer runs
+	$(GO) test $(PKG)
+
+race: ## the tests under the race detector
+	$(GO) test -race -short $(PKG)
+
+lint: ## go vet, gofmt, staticcheck
+	$(GO) vet $(PKG)
+	@test -z "$$(gofmt -l cmd internal loadtest profiler reports scenarios server)" || { gofmt -l cmd internal loadtest profiler reports scenarios server; exit 1; }
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKG)
+
+bench: ## benchmarks that take minutes at most, as a table
+	.ci/bench
+
+bench-large: ## the same with the 1,000,000-passage library
+	TOMEHUB_BENCH_LARGE=1 .ci/bench
+
+docs: ## write docs/flags.md anew from the program
+	$(GO) test ./cmd/tomehub -run TestFlagsReference -update
+
+ci: ## everything that CI runs
+	.ci/run
+
+clean: ## remove what the above made
+	rm -rf bin out

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// Exit codes. Scripts, CI and supervisors rely on them.
+const (
+	exitOK           = 0
+	exitError        = 1
+	exitUsage        = 2  // wrong flag, argument or setting: nothing was started
+	exitCheckFailed  = 3  // a check of a load test failed
+	exitInconclusive = 4  // a load test could not be judged: never taken for a pass
+	exitRestart      = 75 // EX_TEMPFAIL of sysexits.h: the supervisor shall start the server again
+)
+
+// usageError is a wrong command line or configuration.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+var (
+	errCheckFailed  = errors.New("a check failed")
+	errInconclusive = errors.New("the run is inconclusive")
+	errRestart      = errors.New("restart wanted")
+)
+
+// exitCode is the only map from errors to exit codes.
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage), isCobraUsage(err):
+		return exitUsage
+	case errors.Is(err, errCheckFailed):
+		return exitCheckFailed
+	case errors.Is(err, errInconclusive):
+		return exitInconclusive
+	case errors.Is(err, errRestart):
+		return exitRestart
+	case errors.Is(err, context.Canceled):
+		return exitError
+	}
+	return exitError
+}
+
+// isCobraUsage tells the one usage error that cobra neither types nor lets us wrap.
+func isCobraUsage(err error) bool {
+	return strings.HasPrefix(err.Error(), "unknown command ")
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server"
+	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/library/demo"
+	"github.com/tomehub/tomehub/server/limit"
+	"github.com/tomehub/tomehub/server/store"
+)
+
+// A house is an open library: its pools, its store, and what works on them.
+type house struct {
+	pools   *pool.Pools
+	store   *store.SQLite
+	library *library.Library
+	limits  limit.Storage // nil until newServer
+}
+
+// libraryFile is the name of the embedded library within --data-dir.
+const libraryFile = "library.sqlite"
+
+// openHouse opens the library of c.dataDir, and makes it when there is none.
+func openHouse(ctx context.Context, c *serveSettings, logger *slog.Logger) (*house, error) {
+	if err := os.MkdirAll(c.dataDir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the library's directory (--data-dir): %w", err)
+	}
+	h := new(house)
+	var err error
+	if h.pools, err = pool.OpenSQLite(ctx, c.poolConfig(filepath.Join(c.dataDir, libraryFile), logger)); err != nil {
+		return nil, err
+	}
+	if h.store, err = store.OpenSQLite(ctx, h.pools, store.Options{Logger: logger, SlowQuery: c.slowQuery}); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	cfg, err := c.libraryConfig(logger)
+	if err == nil {
+		h.library, err = library.New(cfg, h.store)
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return h, nil
+}
+
+// close closes what is open, in the order opposite to opening.
+func (h *house) close() error {
+	var faults []error
+	if h.limits != nil {
+		faults = append(faults, h.limits.Close())
+	}
+	if h.library != nil {
+		faults = append(faults, h.library.Close())
+	}
+	if h.pools != nil {
+		faults = append(faults, h.pools.Close())
+	}
+	return errors.Join(faults...)
+}
+
+// poolConfig names the settings, so that a refusal can say which one moves its bound.
+func (c *serveSettings) poolConfig(file string, logger *slog.Logger) pool.Config {
+	cfg := pool.Config{
+		Path: file, Single: !c.poolSplit, Timeout: c.poolTimeout, Recycle: c.poolRecycle, QueryTimeout: c.statement, Logger: logger,
+		Read:  pool.Bounds{Min: c.readMin, Size: c.readSize, Queue: c.poolQueue, SizeSetting: "DB_POOL_READ_SIZE"},
+		Write: pool.Bounds{Min: c.writeMin, Size: c.writeSize, Queue: c.poolQueue, SizeSetting: "DB_POOL_WRITE_SIZE"},
+	}
+	if cfg.Single {
+		cfg.Read = pool.Bounds{Min: c.poolMin, Size: c.poolSize, Queue: c.poolQueue, SizeSetting: "DB_POOL_SIZE"}
+	}
+	if c.poolQueue > 0 {
+		cfg.Read.QueueSetting, cfg.Write.QueueSetting = "DB_POOL_QUEUE", "DB_POOL_QUEUE"
+	}
+	return cfg
+}
+
+func (c *serveSettings) libraryConfig(logger *slog.Logger) (library.Config, error) {
+	cfg := library.Config{
+		Access: library.TwoStatements,
+		Logger: logger,
+		Cache: library.CacheConfig{
+			Enabled: c.cache, MaxBytes: c.cacheBytes,
+			ConceptsTTL: c.ttlConcepts, RelationsTTL: c.ttlConcepts, ContentTTL: c.ttlContent, DefaultTTL: c.ttlDefault,
+		},
+	}
+	if c.accessPath == "five" {
+		cfg.Access = library.FiveStatements
+	}
+	cfg.Extract.MaxBytes = c.maxIngestBytes
+	if c.cache && c.cacheStorage != memoryStorage {
+		second, err := library.OpenRedis(library.RedisConfig{URL: c.cacheStorage, Namespace: c.cacheNamespace, Logger: logger})
+		if err != nil {
+			return cfg, fmt.Errorf("open the cache's second level (--cache-storage): %w", err)
+		}
+		cfg.Cache.SecondLevel = second
+	}
+	return cfg, nil
+}
+
+// serverConfig has the settings in it; the bounds that no setting moves are the server's own.
+func (c *serveSettings) serverConfig() server.Config {
+	cfg := server.DefaultConfig()
+	cfg.Listen, cfg.AdminListen = c.listen, c.adminListen
+	cfg.Version, cfg.Phase = buildVersion(), c.phase
+	cfg.RequestTimeout = c.requestTimeout
+	cfg.WriteTimeout = max(cfg.WriteTimeout, c.requestTimeout+25*time.Second)
+	cfg.MaxConnections = c.maxConnections
+	cfg.MaxIngestBytes, cfg.MaxIngests = c.maxIngestBytes, c.maxIngests
+	cfg.RateLimits = server.RateLimits{Global: c.limitGlobal, Search: c.limitSearch, Ingest: c.limitIngest, Total: c.limitTotal}
+	cfg.ShutdownDelay, cfg.DrainGrace, cfg.DrainTimeout = c.shutdownDelay, c.drainGrace, c.drainTime
+	cfg.CORSOrigins, cfg.AccessLog, cfg.SlowRequest = c.corsOrigins, c.accessLog, c.slowRequest
+	return cfg
+}
+
+// newServer puts the server before the house.
+func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*server.Server, error) {
+	cfg := c.serverConfig()
+	var err error
+	if cfg.TrustedProxies, err = c.proxies(); err != nil {
+		return nil, err
+	}
+	deps := server.Deps{
+		Library: h.library, Logger: logger, Level: &a.level,
+		Pools: h.pools.Stats, Statements: h.store.Statements,
+		Cache: func() any { return h.library.CacheStats() },
+		Ready: func(public, admin net.Addr) { a.announce(c, logger, public, admin) },
+	}
+	if c.limitStorage != memoryStorage {
+		if h.limits, err = limit.NewRedis(limit.RedisConfig{URL: c.limitStorage, Logger: logger}); err != nil {
+			return nil, fmt.Errorf("open the limits' storage (--limit-storage): %w", err)
+		}
+		deps.LimitStorage = h.limits
+	}
+	return server.New(cfg, deps)
+}
+
+// The demo library is the same on every machine.
+const (
+	demoSeed     = 1
+	demoBooks    = 100
+	demoPassages = 5000
+)
+
+// fillDemo fills an empty library; one that holds anything is left as it is.
+func (h *house) fillDemo(ctx context.Context, logger *slog.Logger) error {
+	books, _, err := h.library.Totals(ctx, store.Scope{})
+	if err != nil || books > 0 {
+		return err
+	}
+	started := time.Now()
+	for b := range demo.Books(demoSeed, demoBooks, demoPassages) {
+		doc := library.Document{Title: b.Title, Author: b.Author, Body: strings.NewReader(b.Text)}
+		if _, err := h.library.Ingest(ctx, "", doc); err != nil {
+			return fmt.Errorf("fill the demo library: %w", err)
+		}
+	}
+	if err := h.store.Optimize(ctx); err != nil {
+		return fmt.Errorf("fill the demo library: %w", err)
+	}
+	books, passages, err := h.library.Totals(ctx, store.Scope{})
+	logger.Info("demo library filled", "books", books, "passages", passages, "elapsed_ms", time.Since(started).Milliseconds())
+	return err
+}

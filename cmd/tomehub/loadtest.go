@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tomehub/tomehub/loadtest"
+	"github.com/tomehub/tomehub/reports"
+	"github.com/tomehub/tomehub/scenarios"
+)
+
+func (a *app) newLoadtestCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "loadtest",
+		Short: "Send users to a server and judge what they saw",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{errors.New("loadtest wants a command: run, list, show or validate (see 'tomehub loadtest --help')")}
+		},
+	}
+	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
+	return cmd
+}
+
+// oneArg demands exactly one argument.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError{fmt.Errorf("%s wants %s, got %d arguments (see 'tomehub %[1]s --help')", commandPath(cmd), what, len(args))}
+		}
+		return nil
+	}
+}
+
+// loadtestSettings are the settings of `tomehub loadtest run`.
+type loadtestSettings struct {
+	target, out, format string
+	spawn, quiet        bool
+	timeScale           float64
+	duration            time.Duration
+	seed                uint64
+}
+
+func (a *app) newLoadtestRunCommand() *cobra.Command {
+	c := loadtestSettings{format: "text", timeScale: 1, seed: 1}
+	cmd := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "Run a scenario and judge it",
+		Long: `Run a scenario: one that comes with tomehub (see 'tomehub loadtest list'), or a file of your own.
+It needs a server: --target names one that runs, --spawn starts this program as the server,
+on free ports and a temporary demo library, in the phase that the scenario wants.
+
+Exit code 0 when all checks passed, 3 when one failed, 4 when the run cannot be judged (the
+generator was the bottleneck, or too little was seen). Ctrl-C ends it and reports what was seen.`,
+		Example: `  tomehub loadtest run checkpoint-a --spawn
+  tomehub loadtest run checkpoint-a --target http://127.0.0.1:5001 --out result.json
+  tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --format junit > junit.xml`,
+		Args: oneArg("a scenario"),
+	}
+	s := &settings{flags: cmd.Flags()}
+	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
+	s.add(textValue{&c.out}, "out", "TOMEHUB_LOADTEST_OUT", "file to write the result to, as JSON")
+	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
+	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
+	cmd.Flags().BoolVar(&c.spawn, "spawn", false, "start this program as the server")
+	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time of the scenario by this; the report says so")
+	cmd.Flags().DurationVar(&c.duration, "duration", 0, "measure for this long instead of the scenario's own time")
+	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := errors.Join(a.load(cmd, s, nil), c.validate()); err != nil {
+			return usageError{err}
+		}
+		sc, err := findScenario(args[0])
+		if err != nil {
+			return usageError{err}
+		}
+		return a.runLoadtest(cmd.Context(), &c, sc)
+	}
+	return cmd
+}
+
+func (c *loadtestSettings) validate() error {
+	var faults []error
+	if (c.target == "") == !c.spawn {
+		faults = append(faults, errors.New("want a server: either --target URL or --spawn"))
+	}
+	if !(c.timeScale >= 0.01 && c.timeScale <= 10) {
+		faults = append(faults, fmt.Errorf("--time-scale is %v: want 0.01 to 10", c.timeScale))
+	}
+	return errors.Join(faults...)
+}
+
+// findScenario takes a path to a file (it has a slash or ends in .yaml), or the name of a scenario that comes with us.
+func findScenario(name string) (*loadtest.Scenario, error) {
+	if strings.ContainsAny(name, `/\`) || strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml") {
+		return loadtest.Load(os.DirFS(filepath.Dir(name)), filepath.Base(name))
+	}
+	sc, err := loadtest.Load(scenarios.FS, name+".yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no scenario %q comes with tomehub: see 'tomehub loadtest list', or give the path of a file (./%[1]s.yaml)", name)
+	}
+	return sc, err
+}
+
+func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
+	target := c.target
+	if c.spawn {
+		spawned, spawnErr := a.spawn(ctx, sc)
+		if spawnErr != nil {
+			return spawnErr
+		}
+		defer func() {
+			// The run may have ended because ctx did; the server is stopped all the same, in its own time.
+			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 40*time.Second)
+			defer cancel()
+			err = errors.Join(err, spawned.Stop(stopCtx))
+		}()
+		target = spawned.PublicURL
+	}
+	progress, endProgress := a.loadtestProgress(c.quiet, sc.Name)
+	result, err := loadtest.Run(ctx, loadtest.Config{
+		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
+		Logger: a.logger(), Progress: progress,
+	})
+	endProgress()
+	if err != nil {
+		return err
+	}
+	if c.out != "" {
+		if err := writeResult(c.out, result); err != nil {
+			return err
+		}
+	}
+	if err := a.writeReport(a.stdout, result.Report(), c.format); err != nil {
+		return err
+	}
+	switch {
+	case !result.Judged, result.Verdict == reports.Pass:
+		return nil
+	case result.Verdict == reports.Fail:
+		return errCheckFailed
+	}
+	return errInconclusive
+}
+
+// spawn starts this program as the server that the scenario wants.
+func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario) (*loadtest.Spawned, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program, to start it as the server: %w", err)
+	}
+	var args []string
+	if sc.Server.Phase != "" {
+		args = append(args, "--phase", sc.Server.Phase)
+	}
+	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: append(args, sc.Server.Args...), Logger: a.logger()})
+}
+
+func writeResult(path string, result *loadtest.Result) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write result (--out): %w", err)
+	}
+	enc := json.NewEncoder(f)
+	enc.SetIndent("", "  ")
+	if err := errors.Join(enc.Encode(result), f.Close()); err != nil {
+		return fmt.Errorf("write result (--out): %w", err)
+	}
+	return nil
+}
+
+func (a *app) newLoadtestListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the scenarios that come with tomehub",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			list, err := loadtest.List(scenarios.FS)
+			if err != nil {
+				return err
+			}
+			t := reports.Table{Columns: []reports.Column{{Name: "Scenario"}, {Name: "What it proves"}, {Name: "Load"}, {Name: "Time"}}}
+			for _, sc := range list {
+				t.Rows = append(t.Rows, []string{sc.Name, sc.Title, sc.Load(), printDuration(sc.Total())})
+			}
+			return a.writeReport(a.stdout, reports.Report{Title: "Scenarios", Tables: []reports.Table{t}}, "text")
+		},
+	}
+}
+
+func (a *app) newLoadtestShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show SCENARIO",
+		Short:   "Print the file of a scenario, to copy and change",
+		Example: `  tomehub loadtest show checkpoint-a > mine.yaml`,
+		Args:    oneArg("a scenario"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if _, err := findScenario(args[0]); err != nil {
+				return usageError{err}
+			}
+			data, err := fs.ReadFile(scenarios.FS, args[0]+".yaml")
+			if err != nil {
+				data, err = os.ReadFile(args[0])
+			}
+			if err == nil {
+				_, err = a.stdout.Write(data)
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) newLoadtestValidateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Check scenario files; every fault is told with file and line",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("loadtest validate wants at least one file")}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			var faults []error
+			for _, name := range args {
+				sc, err := findScenario(name)
+				if err != nil {
+					faults = append(faults, err)
+					continue
+				}
+				fmt.Fprintf(a.stdout, "%s: good (%s, %s)\n", name, sc.Load(), printDuration(sc.Total()))
+			}
+			if err := errors.Join(faults...); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
+	}
+}

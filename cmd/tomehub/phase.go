@@ -1,0 +1,27 @@
+package main
+
+// phases are the states of the plan, in order; each has all of the one before it.
+var phases = []string{"baseline", "A", "B", "C", "D"}
+
+// phasePresets gives, for each phase, the settings in which it differs from the
+// default (which is phase D). A setting given by flag, environment or .env file wins
+// over the preset, so that every task of the plan can be switched, and rolled back, alone.
+//
+//   - baseline: one pool of 20, five statements per search and one per detail, no limits.
+//   - A: one pool of 40 (A1), rate limits (A3).
+//   - B: query cache (B2), two statements per search (B3).
+//   - C and D: read and write pools (C1).
+var phasePresets = map[string]map[string]string{
+	"baseline": {
+		"db-pool-split": "false", "db-pool-size": "20",
+		"access-path": "five", "query-cache": "false",
+		"rate-limit-global": "0", "rate-limit-search": "0", "rate-limit-ingest": "0",
+	},
+	"A": {
+		"db-pool-split": "false", "db-pool-size": "40",
+		"access-path": "five", "query-cache": "false",
+	},
+	"B": {"db-pool-split": "false", "db-pool-size": "40"},
+	"C": {},
+	"D": {},
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) newServeCommand() *cobra.Command {
+	var c serveSettings
+	var printConfig bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the library over HTTP",
+		Long: `Serve the library over HTTP until SIGTERM or Ctrl-C, then drain: readiness turns 503,
+requests in flight are finished, and the process exits with 0.
+
+Every setting is a flag and a name in the environment, shown in brackets. Flags win over
+the environment, that over the .env file, that over the preset of --phase. Passwords have
+no flag: set DB_PASSWORD, or DB_PASSWORD_FILE to a file that holds it.
+
+SIGUSR1 turns debug logging on, and off again.`,
+		Example: `  tomehub serve --demo                      try it: http://127.0.0.1:5001/api/search?q=dasein
+  tomehub serve --phase baseline            the service as it was before the plan
+  tomehub serve --print-config              every setting, its value and where it came from`,
+		Args: noArgs,
+	}
+	s := &settings{flags: cmd.Flags()}
+	c.register(s)
+	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every setting, its value and where it came from, and exit")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		err := a.loadServe(cmd, s, &c)
+		if printConfig {
+			all := settings{list: append(a.shared.list[:len(a.shared.list):len(a.shared.list)], s.list...)}
+			return errors.Join(err, all.print(a.stdout))
+		}
+		if err != nil {
+			return err
+		}
+		return a.serve(cmd.Context(), &c)
+	}
+	return cmd
+}
+
+// noArgs refuses arguments as a usage error.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no argument, got %q (see 'tomehub %[1]s --help')", commandPath(cmd), args[0])}
+	}
+	return nil
+}
+
+func (a *app) serve(ctx context.Context, c *serveSettings) (err error) {
+	logger := a.logger()
+	logger.Info("tomehub starting", "version", buildVersion(), "phase", c.phase, "data_dir", c.dataDir)
+	h, err := openHouse(ctx, c, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	logger.Info(h.pools.String())
+	if c.demo {
+		if err := h.fillDemo(ctx, logger); err != nil {
+			return err
+		}
+	}
+	stop := a.watchSignals(ctx, logger)
+	defer stop()
+	srv, err := h.newServer(a, c, logger)
+	if err != nil {
+		return err
+	}
+	err = srv.Run(ctx)
+	if err == nil {
+		logger.Info("tomehub stopped")
+	}
+	return err
+}
+
+// announce tells people and programs where the server listens, once it answers. That the
+// ready file cannot be written does not stop a server that works; whoever waits for it gives up.
+func (a *app) announce(c *serveSettings, logger *slog.Logger, public, admin net.Addr) {
+	publicURL, adminURL := "http://"+public.String(), ""
+	if admin != nil {
+		adminURL = "http://" + admin.String()
+	}
+	logger.Info("listening", "public_url", publicURL, "admin_url", adminURL)
+	if c.demo {
+		fmt.Fprint(a.stdout, curlLines(publicURL))
+	}
+	if c.readyFile == "" {
+		return
+	}
+	data, err := json.Marshal(map[string]any{"public_url": publicURL, "admin_url": adminURL, "pid": os.Getpid()})
+	if err == nil {
+		err = writeFileAtomically(c.readyFile, append(data, '\n'))
+	}
+	if err != nil {
+		logger.Error("ready file not written", "error", err)
+	}
+}
+
+// curlLines are three requests that find something in the demo library.
+func curlLines(url string) string {
+	return strings.ReplaceAll(`
+The demo library is ready. Try:
+
+  curl 'URL/api/search?q=dasein'
+  curl URL/api/search -d '{"query":"being and time","include_details":true,"page":1,"page_size":5}'
+  curl URL/api/content/1
+
+`, "URL", url)
+}
+
+// writeFileAtomically lets a reader see nothing or the whole file.
+func writeFileAtomically(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".ready-*")
+	if err != nil {
+		return fmt.Errorf("write ready file (--ready-file): %w", err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("write ready file (--ready-file): %w", err)
+	}
+	return nil
+}

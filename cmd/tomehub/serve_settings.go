@@ -1,0 +1,242 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tomehub/tomehub/server/limit"
+)
+
+// serveSettings are the settings of `tomehub serve`. The names in capitals are the plan's.
+type serveSettings struct {
+	phase       string
+	listen      string
+	adminListen string
+	dataDir     string
+	readyFile   string
+	demo        bool
+
+	dbUser, dbDSN                        string
+	dbPassword                           secret
+	poolSplit                            bool
+	poolSize, poolMin                    int
+	readSize, readMin, writeSize         int
+	writeMin, poolQueue                  int
+	poolTimeout, poolRecycle, statement  time.Duration
+	slowQuery                            time.Duration
+	accessPath                           string
+	cache                                bool
+	cacheBytes                           int64
+	ttlConcepts, ttlContent, ttlDefault  time.Duration
+	cacheStorage, cacheNamespace         string
+	limitGlobal, limitSearch             int
+	limitIngest, limitTotal              int
+	limitStorage                         string
+	maxStreams                           int
+	auth                                 string
+	insecureNoAuth                       bool
+	firebaseProject, firebaseKeys        string
+	clockSkew                            time.Duration
+	trustedProxies, corsOrigins          []string
+	maxIngestBytes                       int64
+	maxIngests                           int
+	shutdownDelay, drainGrace, drainTime time.Duration
+	requestTimeout, slowRequest          time.Duration
+	maxConnections                       int
+	accessLog                            bool
+}
+
+// memoryStorage counts and caches in this process alone.
+const memoryStorage = "memory://"
+
+const (
+	minute = time.Minute
+	hour   = time.Hour
+	day    = 24 * time.Hour
+)
+
+// register makes every setting, with its default: the values of phase D.
+func (c *serveSettings) register(s *settings) {
+	c.phase = "D"
+	s.add(choiceValue{&c.phase, phases}, "phase", "TOMEHUB_PHASE", "preset: a phase of the plan; every other setting overrides it")
+	c.listen, c.adminListen = "127.0.0.1:5001", "127.0.0.1:5002"
+	s.add(textValue{&c.listen}, "listen", "TOMEHUB_LISTEN", "address of the API; port 0 takes a free one")
+	s.add(textValue{&c.adminListen}, "admin-listen", "TOMEHUB_ADMIN_LISTEN", "address of the operator's listener (statements, pprof, log level); keep it private")
+	s.add(boolValue{&c.demo}, "demo", "TOMEHUB_DEMO", "fill an empty library with about 100 generated books")
+	s.add(textValue{&c.readyFile}, "ready-file", "TOMEHUB_READY_FILE", "file to write the real addresses to, as JSON, once the server answers")
+	c.registerLibrary(s)
+	c.registerCache(s)
+	c.registerLimits(s)
+	c.registerIdentity(s)
+	c.registerLife(s)
+}
+
+// registerLibrary makes the settings of opening a library, which `tomehub ingest` has too.
+func (c *serveSettings) registerLibrary(s *settings) {
+	c.dataDir = "./tomehub-data"
+	s.add(textValue{&c.dataDir}, "data-dir", "TOMEHUB_DATA_DIR", "directory of the embedded library")
+	c.registerDatabase(s)
+	c.maxIngestBytes = 50 << 20
+	s.add(bytesValue{&c.maxIngestBytes, 1 << 10, 1 << 30}, "max-ingest-size", "TOMEHUB_MAX_INGEST_SIZE", "largest book accepted")
+}
+
+func (c *serveSettings) registerDatabase(s *settings) {
+	s.add(textValue{&c.dbUser}, "db-user", "DB_USER", "user of the Oracle database")
+	s.addSecret(&c.dbPassword, "DB_PASSWORD", "password of the Oracle database")
+	s.add(textValue{&c.dbDSN}, "db-dsn", "DB_DSN", "address of the Oracle database; empty is the embedded library")
+	c.poolSplit = true
+	s.add(boolValue{&c.poolSplit}, "db-pool-split", "DB_POOL_SPLIT", "a read and a write pool instead of one for both")
+	c.poolSize, c.poolMin = 40, 5
+	s.add(intValue{&c.poolSize, 1, 10000}, "db-pool-size", "DB_POOL_SIZE", "connections of the single pool")
+	s.add(intValue{&c.poolMin, 0, 10000}, "db-pool-min", "DB_POOL_MIN", "connections of the single pool kept open when idle")
+	c.readSize, c.readMin, c.writeSize, c.writeMin = 50, 5, 10, 2
+	s.add(intValue{&c.readSize, 1, 10000}, "db-pool-read-size", "DB_POOL_READ_SIZE", "connections of the read pool")
+	s.add(intValue{&c.readMin, 0, 10000}, "db-pool-read-min", "DB_POOL_READ_MIN", "connections of the read pool kept open when idle")
+	s.add(intValue{&c.writeSize, 1, 10000}, "db-pool-write-size", "DB_POOL_WRITE_SIZE", "connections of the write pool")
+	s.add(intValue{&c.writeMin, 0, 10000}, "db-pool-write-min", "DB_POOL_WRITE_MIN", "connections of the write pool kept open when idle")
+	s.add(intValue{&c.poolQueue, 0, 1000000}, "db-pool-queue", "DB_POOL_QUEUE", "most requests waiting for a connection; 0 is 8 times the pool")
+	c.poolTimeout, c.poolRecycle = 30*time.Second, hour
+	s.add(durationValue{&c.poolTimeout, time.Millisecond, hour}, "db-pool-timeout", "DB_POOL_TIMEOUT", "longest wait for a connection")
+	s.add(durationValue{&c.poolRecycle, time.Second, 7 * day}, "db-pool-recycle", "DB_POOL_RECYCLE", "age at which a connection is replaced (±10 %)")
+	c.statement, c.slowQuery = 30*time.Second, time.Second
+	s.add(durationValue{&c.statement, 0, hour}, "statement-timeout", "TOMEHUB_STATEMENT_TIMEOUT", "longest time of one statement; 0 is no bound")
+	s.add(durationValue{&c.slowQuery, 0, hour}, "slow-query", "TOMEHUB_SLOW_QUERY", "statements slower than this are logged; 0 logs none")
+	c.accessPath = "two"
+	s.add(choiceValue{&c.accessPath, []string{"five", "two"}}, "access-path", "TOMEHUB_ACCESS_PATH",
+		"statements of a search: five and one per detail (as before the plan), or two (B3)")
+}
+
+func (c *serveSettings) registerCache(s *settings) {
+	c.cache, c.cacheBytes = true, 64<<20
+	s.add(boolValue{&c.cache}, "query-cache", "TOMEHUB_QUERY_CACHE", "keep answers of the database (B2)")
+	s.add(bytesValue{&c.cacheBytes, 1 << 20, 1 << 40}, "query-cache-size", "TOMEHUB_QUERY_CACHE_SIZE", "most memory of the query cache")
+	c.ttlConcepts, c.ttlContent, c.ttlDefault = hour, 10*minute, 5*minute
+	s.add(durationValue{&c.ttlConcepts, time.Second, 30 * day}, "cache-ttl-concepts", "TOMEHUB_CACHE_TTL_CONCEPTS", "time to keep concepts and relations")
+	s.add(durationValue{&c.ttlContent, time.Second, 30 * day}, "cache-ttl-content", "TOMEHUB_CACHE_TTL_CONTENT", "time to keep passages and search pages")
+	s.add(durationValue{&c.ttlDefault, time.Second, 30 * day}, "cache-ttl-default", "TOMEHUB_CACHE_TTL_DEFAULT", "time to keep everything else")
+	c.cacheStorage = memoryStorage
+	s.add(storageValue{&c.cacheStorage}, "cache-storage", "TOMEHUB_CACHE_STORAGE", "memory://, or the redis:// URL of a second level that replicas share")
+	s.add(textValue{&c.cacheNamespace}, "cache-namespace", "TOMEHUB_CACHE_NAMESPACE", "name of this library within the redis:// of --cache-storage; replicas of one library share it, no two libraries may")
+}
+
+func (c *serveSettings) registerLimits(s *settings) {
+	c.limitGlobal, c.limitSearch, c.limitIngest = 1000, 100, 10
+	const most = 1000000000
+	s.add(intValue{&c.limitGlobal, 0, most}, "rate-limit-global", "RATE_LIMIT_GLOBAL", "requests per minute of one client address; 0 is no limit")
+	s.add(intValue{&c.limitSearch, 0, most}, "rate-limit-search", "RATE_LIMIT_SEARCH", "searches per minute of one user; 0 is no limit")
+	s.add(intValue{&c.limitIngest, 0, most}, "rate-limit-ingest", "RATE_LIMIT_INGEST", "ingests per minute of one user; 0 is no limit")
+	s.add(intValue{&c.limitTotal, 0, most}, "rate-limit-total", "RATE_LIMIT_TOTAL", "requests per minute of all clients together; 0 is no limit")
+	c.limitStorage = memoryStorage
+	s.add(storageValue{&c.limitStorage}, "limit-storage", "RATE_LIMIT_STORAGE", "memory://, or the redis:// URL in which replicas count together")
+	c.maxStreams = 100
+	s.add(intValue{&c.maxStreams, 1, 1000000}, "max-concurrent-streams", "MAX_CONCURRENT_STREAMS", "slots for streamed answers")
+}
+
+func (c *serveSettings) registerIdentity(s *settings) {
+	c.auth = "off"
+	s.add(choiceValue{&c.auth, []string{"off", "firebase"}}, "auth", "TOMEHUB_AUTH", "who a caller is: off believes X-Tomehub-User, firebase verifies ID tokens")
+	s.add(boolValue{&c.insecureNoAuth}, "insecure-no-auth", "TOMEHUB_INSECURE_NO_AUTH", "allow --auth off on an address that other machines reach")
+	s.add(textValue{&c.firebaseProject}, "firebase-project", "FIREBASE_PROJECT_ID", "project whose ID tokens are accepted")
+	s.add(textValue{&c.firebaseKeys}, "firebase-keys-url", "FIREBASE_KEYS_URL", "where the public keys are; empty is Firebase's own")
+	c.clockSkew = minute
+	s.add(durationValue{&c.clockSkew, 0, 10 * minute}, "auth-clock-skew", "TOMEHUB_AUTH_CLOCK_SKEW", "clock difference forgiven in a token's times")
+	s.add(listValue{&c.trustedProxies}, "trusted-proxies", "TOMEHUB_TRUSTED_PROXIES", "addresses or CIDRs whose X-Forwarded-For is believed; empty believes none")
+	s.add(listValue{&c.corsOrigins}, "cors-origins", "TOMEHUB_CORS_ORIGINS", "origins whose pages may call the API; empty is none")
+}
+
+func (c *serveSettings) registerLife(s *settings) {
+	c.maxIngests = 2
+	s.add(intValue{&c.maxIngests, 1, 1000}, "max-concurrent-ingests", "TOMEHUB_MAX_CONCURRENT_INGESTS", "books read at the same time; each may take several times its size in memory")
+	c.drainGrace, c.drainTime = 2500*time.Millisecond, 25*time.Second
+	s.add(durationValue{&c.shutdownDelay, 0, 10 * minute}, "shutdown-delay", "TOMEHUB_SHUTDOWN_DELAY", "after SIGTERM, go on accepting for this long while readiness says 503")
+	s.add(durationValue{&c.drainGrace, 0, minute}, "drain-grace", "TOMEHUB_DRAIN_GRACE", "then let idle keep-alive clients learn, for this long, that the connection closes")
+	s.add(durationValue{&c.drainTime, time.Second, hour}, "drain-timeout", "TOMEHUB_DRAIN_TIMEOUT", "then wait this long at most for requests in flight")
+	c.requestTimeout, c.maxConnections = 65*time.Second, 10000
+	s.add(durationValue{&c.requestTimeout, 100 * time.Millisecond, hour}, "request-timeout", "TOMEHUB_REQUEST_TIMEOUT", "longest work on one request; ingests have five minutes")
+	s.add(intValue{&c.maxConnections, 1, 1000000}, "max-connections", "TOMEHUB_MAX_CONNECTIONS", "connections of clients open at the same time; more wait in the system's queue")
+	c.slowRequest = 2 * time.Second
+	s.add(durationValue{&c.slowRequest, 0, hour}, "slow-request", "TOMEHUB_SLOW_REQUEST", "requests slower than this are logged; 0 logs none")
+	s.add(boolValue{&c.accessLog}, "access-log", "TOMEHUB_ACCESS_LOG", "log every request")
+}
+
+// validateDatabase reports every fault in the settings of opening a library, joined.
+func (c *serveSettings) validateDatabase() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if c.dbDSN != "" {
+		fault("DB_DSN (--db-dsn) names an Oracle database, which this version does not work with; unset it to use the embedded library in --data-dir")
+	}
+	if c.dataDir == "" {
+		fault("--data-dir is empty: want a directory")
+	}
+	switch {
+	case !c.poolSplit && c.poolMin > c.poolSize:
+		fault("DB_POOL_MIN is %d, more than DB_POOL_SIZE %d", c.poolMin, c.poolSize)
+	case c.poolSplit && c.readMin > c.readSize:
+		fault("DB_POOL_READ_MIN is %d, more than DB_POOL_READ_SIZE %d", c.readMin, c.readSize)
+	}
+	if c.poolSplit && c.writeMin > c.writeSize {
+		fault("DB_POOL_WRITE_MIN is %d, more than DB_POOL_WRITE_SIZE %d", c.writeMin, c.writeSize)
+	}
+	return errors.Join(faults...)
+}
+
+// validate reports every fault that lies between settings, joined.
+func (c *serveSettings) validate() error {
+	faults := []error{c.validateDatabase(), c.serverConfig().Validate()}
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if c.listen == c.adminListen && !strings.HasSuffix(c.listen, ":0") {
+		fault("--listen and --admin-listen are both %s: the admin listener needs an address of its own", c.listen)
+	}
+	if c.auth == "off" && !c.insecureNoAuth && !loopback(c.listen) {
+		fault("--listen %s is reached by other machines and --auth is off: set --auth firebase, or --insecure-no-auth if that is meant", c.listen)
+	}
+	if c.auth == "firebase" && c.firebaseProject == "" {
+		fault("--auth firebase needs the project: set FIREBASE_PROJECT_ID (--firebase-project)")
+	}
+	if c.cacheStorage != memoryStorage && c.cacheNamespace == "" {
+		fault("--cache-storage needs --cache-namespace (TOMEHUB_CACHE_NAMESPACE): two libraries in one Redis would read each other's answers")
+	}
+	if _, err := c.proxies(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+// proxies parses the trusted proxies; a bare address is a network of one.
+func (c *serveSettings) proxies() ([]netip.Prefix, error) {
+	list, err := limit.ParsePrefixes(strings.Join(c.trustedProxies, ","))
+	if err != nil {
+		return nil, fmt.Errorf("--trusted-proxies: %w", err)
+	}
+	return list, nil
+}
+
+// loopback tells whether only this machine reaches the address. A name other than
+// localhost counts as reachable, whatever it resolves to today.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+// loadServe resolves and validates; a configuration with faults is a usage error that names all of them.
+func (a *app) loadServe(cmd *cobra.Command, s *settings, c *serveSettings) error {
+	err := a.load(cmd, s, func() (map[string]string, string) { return phasePresets[c.phase], c.phase })
+	if err = errors.Join(err, c.validate()); err != nil {
+		return usageError{err}
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/joho/godotenv"
+	"github.com/spf13/pflag"
+)
+
+// A setting is one value that an operator can set. Every setting but a secret is a
+// flag; every setting has an environment name.
+type setting struct {
+	flag   *pflag.Flag // nil for a secret
+	env    string      // its name in the environment and in a .env file
+	usage  string
+	value  *givenValue // nil for a secret
+	secret *secret
+	origin string // where the value in force came from
+}
+
+// A givenValue is the value of a flag. It keeps what is wrong with the flag's text until
+// resolve, so that all faults of a configuration are reported at once and not the
+// first flag's alone.
+type givenValue struct {
+	pflag.Value
+	fault error
+}
+
+func (v *givenValue) Set(text string) error {
+	if err := v.Value.Set(text); err != nil {
+		v.fault = fmt.Errorf("is %q: %w", shownText(v.Value, text), err)
+	}
+	return nil
+}
+
+// shownText is what may be printed of a text that a value refused.
+func shownText(v pflag.Value, text string) string {
+	if _, url := v.(storageValue); url {
+		return masked
+	}
+	return text
+}
+
+func (s *setting) name() string {
+	if s.flag == nil {
+		return s.env
+	}
+	return "--" + s.flag.Name
+}
+
+func (s *setting) shown() string {
+	if s.secret != nil {
+		return s.secret.String()
+	}
+	return s.value.String()
+}
+
+// settings are the settings of one command. Values are taken from, first to last: the
+// flag, the environment, the .env file, the preset of the phase, the default.
+type settings struct {
+	flags *pflag.FlagSet
+	list  []*setting
+}
+
+// sources is where values that no flag gave come from.
+type sources struct {
+	lookup  func(name string) (string, bool) // the environment
+	dotenv  map[string]string                // the .env file
+	envFile string                           // its path, for messages
+}
+
+// loadSources reads the .env file. A missing file is an error only when it was asked for by name.
+func loadSources(path string, asked bool, lookup func(string) (string, bool)) (sources, error) {
+	src := sources{lookup: lookup, envFile: path}
+	if path == "" {
+		return src, nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) && !asked {
+		return src, nil
+	}
+	if err != nil {
+		return src, usageError{fmt.Errorf("read settings file (--env-file): %w", err)}
+	}
+	defer f.Close()
+	if src.dotenv, err = godotenv.Parse(f); err != nil {
+		// The parser quotes the line it cannot read, which may hold a password.
+		return src, usageError{fmt.Errorf("read settings file %s (--env-file): a line is not of the form NAME=value", path)}
+	}
+	return src, nil
+}
+
+// add makes a setting of a flag value. The value's text at this moment is the default.
+func (s *settings) add(v pflag.Value, flag, env, usage string) {
+	given := &givenValue{Value: v}
+	f := s.flags.VarPF(given, flag, "", usage+" ["+env+"]")
+	if v.Type() == "bool" {
+		f.NoOptDefVal = "true"
+	}
+	s.list = append(s.list, &setting{flag: f, env: env, usage: usage, value: given, origin: "default"})
+}
+
+// addSecret makes a setting that has no flag: a command line can be read by every
+// user of the machine. It comes from the environment, the .env file, or the file
+// that NAME_FILE names.
+func (s *settings) addSecret(p *secret, env, usage string) {
+	s.list = append(s.list, &setting{secret: p, env: env, usage: usage, origin: "default"})
+}
+
+// only returns the settings with that flag.
+func (s *settings) only(flag string) []*setting {
+	return slices.DeleteFunc(slices.Clone(s.list), func(one *setting) bool {
+		return one.flag == nil || one.flag.Name != flag
+	})
+}
+
+// resolve gives each setting its value and remembers the origin. preset maps flag
+// names to the values of the phase named presetName. All faults are returned joined.
+func (s *settings) resolve(src sources, preset map[string]string, presetName string) error {
+	var faults []error
+	for _, one := range s.list {
+		if err := one.resolve(src, preset, presetName); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (s *setting) resolve(src sources, preset map[string]string, presetName string) error {
+	if s.secret != nil {
+		return s.resolveSecret(src)
+	}
+	if s.flag.Changed {
+		s.origin = "flag"
+		if s.value.fault != nil {
+			return fmt.Errorf("%s %w", s.name(), s.value.fault)
+		}
+		return nil
+	}
+	text, origin := src.find(s.env)
+	if origin == "" {
+		var inPreset bool
+		if text, inPreset = preset[s.flag.Name]; !inPreset {
+			return nil
+		}
+		origin = "phase " + presetName
+	}
+	s.origin = origin
+	if err := s.value.Value.Set(text); err != nil {
+		return fmt.Errorf("%s (from %s) is %q: %w", s.env, origin, shownText(s.value.Value, text), err)
+	}
+	return nil
+}
+
+func (s *setting) resolveSecret(src sources) error {
+	text, origin := src.find(s.env)
+	if origin != "" {
+		s.secret.text, s.origin = text, origin
+		return nil
+	}
+	path, origin := src.find(s.env + "_FILE")
+	if origin == "" {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("%s_FILE (from %s): %w", s.env, origin, err)
+	}
+	s.secret.text, s.origin = strings.TrimRight(string(data), "\r\n"), "file "+path
+	return nil
+}
+
+// find looks a name up in the environment, then in the .env file. An empty value
+// counts as unset: compose files pass NAME= for what the operator left open.
+func (src sources) find(name string) (value, origin string) {
+	if src.lookup != nil {
+		if v, ok := src.lookup(name); ok && v != "" {
+			return v, "environment"
+		}
+	}
+	if v := src.dotenv[name]; v != "" {
+		return v, src.envFile
+	}
+	return "", ""
+}
+
+// print writes every setting, its value and where it came from; secrets are masked.
+func (s *settings) print(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, "SETTING\tENVIRONMENT\tVALUE\tFROM")
+	for _, one := range s.list {
+		name, value := "(no flag: secret)", one.shown()
+		if one.flag != nil {
+			name = one.name()
+		}
+		if value == "" {
+			value = "-"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", name, one.env, value, one.origin)
+	}
+	return tw.Flush()
+}

@@ -1,0 +1,43 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// watchSignals lets SIGUSR1 switch debug logging on and off while the server runs. The
+// function returned ends the watch and waits for it.
+func (a *app) watchSignals(ctx context.Context, logger *slog.Logger) (stop func()) {
+	usr1 := make(chan os.Signal, 1)
+	signal.Notify(usr1, syscall.SIGUSR1)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	normal := a.level.Level()
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-usr1:
+				if a.level.Level() == slog.LevelDebug {
+					a.level.Set(max(normal, slog.LevelInfo))
+				} else {
+					normal = a.level.Level()
+					a.level.Set(slog.LevelDebug)
+				}
+				logger.Log(ctx, max(a.level.Level(), slog.LevelInfo), "log level changed", "level", a.level.Level().String(), "by", "SIGUSR1")
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(usr1)
+		cancel()
+		<-done
+	}
+}
