@@ -15,7 +15,7 @@ type meter struct {
 }
 
 func (m *meter) add(r rune, n int) {
-	if r <= ' ' || r >= 0x80 && unicode.IsSpace(r) {
+	if isSpace(r) {
 		m.inWord, m.unspace = 0, 0
 		return
 	}
@@ -32,6 +32,14 @@ func (m *meter) add(r rune, n int) {
 			m.words++
 		}
 	}
+}
+
+// isSpace is unicode.IsSpace, quick for ASCII.
+func isSpace(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r == ' ' || r >= '\t' && r <= '\r'
+	}
+	return unicode.IsSpace(r)
 }
 
 func isUnspaced(r rune) bool {
@@ -71,13 +79,21 @@ func cutPoint(s string, max int) int {
 		i += n
 		if was*2 >= max || max < 4 {
 			switch r {
-			case ';', ':', '；', '：', '—':
+			case '；', '：':
 				strong = i
-			case ',', '，', '、', '،':
+			case '，', '、':
 				clause = i
+			case ';', ':', '—':
+				if spaceAt(s, i) { // "12:30" is whole
+					strong = i
+				}
+			case ',', '،':
+				if spaceAt(s, i) {
+					clause = i
+				}
 			}
 		}
-		if r <= ' ' || r >= 0x80 && unicode.IsSpace(r) {
+		if isSpace(r) {
 			space = i
 		}
 		grapheme = i
@@ -85,18 +101,18 @@ func cutPoint(s string, max int) int {
 			return i
 		}
 	}
-	// A mark only ends a clause when white space follows, or in a script that has none: "10,000" and "12:30" are whole.
-	for _, at := range [...]int{strong, clause} {
-		if at == 0 {
-			continue
-		}
-		before, _ := utf8.DecodeLastRuneInString(s[:at])
-		if after, _ := utf8.DecodeRuneInString(s[at:]); before >= utf8.RuneSelf || unicode.IsSpace(after) {
-			return at
-		}
-	}
-	if space > 0 {
+	switch {
+	case strong > 0:
+		return strong
+	case clause > 0:
+		return clause
+	case space > 0:
 		return space
 	}
 	return grapheme
+}
+
+func spaceAt(s string, i int) bool {
+	r, _ := utf8.DecodeRuneInString(s[i:])
+	return isSpace(r)
 }
