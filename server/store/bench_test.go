@@ -364,3 +364,16 @@ func ping(ctx context.Context, p *pool.Pool) error {
 	}
 	return rows.Err()
 }
+
+func BenchmarkIndexText(b *testing.B) {
+	for name, passage := range map[string]string{
+		"ascii": newText(1).passage(), "turkish": strings.Repeat("Düşünce özgürlüğü, bilinç ve zaman; varlık ışığı. ", 14), "chinese": strings.Repeat("電車で東京へ行く。", 40),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(passage)))
+			for b.Loop() {
+				store.IndexText(passage)
+			}
+		})
+	}
+}

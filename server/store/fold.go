@@ -1,7 +1,8 @@
 package store
 
 import (
-	"strings"
+	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -30,9 +31,10 @@ func Fold(s string) string {
 func appendFold(dst []byte, s string) []byte {
 	// Composed first, so that a letter and its marks are judged together, as
 	// kana with their voicing marks, and Hangul is in syllables.
-	if !norm.NFC.IsNormalString(s) {
+	if !composed(s) {
 		s = norm.NFC.String(s)
 	}
+	table := foldedLetters()
 	for i := 0; i < len(s); {
 		if c := s[i]; c < utf8.RuneSelf {
 			if 'A' <= c && c <= 'Z' {
@@ -43,11 +45,41 @@ func appendFold(dst []byte, s string) []byte {
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
-		dst = appendFoldedRune(dst, r, s[i:i+n])
+		if int(r) < len(table) {
+			dst = append(dst, table[r]...)
+		} else {
+			dst = appendFoldedRune(dst, r, s[i:i+n])
+		}
 		i += n
 	}
 	return dst
 }
+
+// composed reports whether s is in Unicode's form NFC. Nothing below U+0300 and
+// no dash or quote of U+2000 to U+203F composes with a neighbour, which spares
+// most text in Latin letters the look-up of every character.
+func composed(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < 0xCC { // the first byte of U+0300
+			continue
+		}
+		if s[i] == 0xE2 && i+1 < len(s) && s[i+1] == 0x80 {
+			continue
+		}
+		return norm.NFC.IsNormalString(s)
+	}
+	return true
+}
+
+// foldedLetters are the folded forms of the characters up to Cyrillic, which
+// cost a tenth of the look-ups for others. Most letters of most libraries are among them.
+var foldedLetters = sync.OnceValue(func() *[0x530]string {
+	var table [0x530]string
+	for r := range rune(len(table)) {
+		table[r] = string(appendFoldedRune(nil, r, string(r)))
+	}
+	return &table
+})
 
 // appendFoldedRune appends the folded r, whose bytes are s, to dst.
 func appendFoldedRune(dst []byte, r rune, s string) []byte {
@@ -177,18 +209,72 @@ func ideograph(r rune) bool {
 		r >= 0x20000 && r <= 0x3FFFF)
 }
 
-// indexText returns what the full-text index is given for content: its words,
-// folded, with one space between them. The index's tokeniser finds exactly
-// these words in it.
-func indexText(content string) string {
-	folded := Fold(content)
-	var b strings.Builder
-	b.Grow(len(folded))
-	for w := range words(folded) {
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(w)
-	}
-	return b.String()
+// indexer turns text into what the full-text index is given. It keeps its
+// buffers, so that the passages of a book share them.
+type indexer struct {
+	cut    []byte // words found so far, one space between them
+	folded []byte // the character at hand
+	inWord bool   // whether the next letter continues the last word
 }
+
+// text returns the words of content, folded, with one space between them, as
+// words cuts them out of Fold(content), in one pass. The index's tokeniser finds
+// exactly these words in it.
+func (x *indexer) text(content string) string {
+	if !composed(content) {
+		content = norm.NFC.String(content)
+	}
+	x.cut, x.inWord = slices.Grow(x.cut[:0], 2*len(content)), false
+	table := foldedLetters()
+	for i := 0; i < len(content); {
+		if c := content[i]; c < utf8.RuneSelf {
+			if c = asciiWords[c]; c == 0 {
+				x.inWord = false
+			} else if x.inWord || len(x.cut) == 0 {
+				x.cut, x.inWord = append(x.cut, c), true
+			} else {
+				x.cut, x.inWord = append(x.cut, ' ', c), true
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(content[i:])
+		if int(r) < len(table) {
+			x.folded = append(x.folded[:0], table[r]...)
+		} else {
+			x.folded = appendFoldedRune(x.folded[:0], r, content[i:i+n])
+		}
+		x.add(x.folded)
+		i += n
+	}
+	return string(x.cut)
+}
+
+// add adds folded characters, of which there are several where one was opened.
+func (x *indexer) add(folded []byte) {
+	for len(folded) > 0 {
+		r, n := utf8.DecodeRune(folded)
+		word, alone := wordRune(r), ideograph(r)
+		if word {
+			if (!x.inWord || alone) && len(x.cut) > 0 {
+				x.cut = append(x.cut, ' ')
+			}
+			x.cut = append(x.cut, folded[:n]...)
+		}
+		x.inWord = word && !alone
+		folded = folded[n:]
+	}
+}
+
+// asciiWords are the folded letters and digits of ASCII, 0 for what stands between words.
+var asciiWords = func() (table [utf8.RuneSelf]byte) {
+	for c := range byte(utf8.RuneSelf) {
+		if wordRune(rune(c)) {
+			table[c] = byte(unicode.ToLower(rune(c)))
+		}
+	}
+	return table
+}()
+
+// indexText is text for a single string.
+func indexText(content string) string { return new(indexer).text(content) }

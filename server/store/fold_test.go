@@ -101,6 +101,9 @@ func TestWordsAreTheTokensOfTheIndex(t *testing.T) {
 			cut = append(cut, w)
 		}
 		want = append(want, cut)
+		if joined := strings.Join(cut, " "); joined != indexText(text.String()) {
+			t.Errorf("from %U: the index is given other words than those cut", start)
+		}
 		exec("INSERT INTO t (rowid, content) VALUES (?, ?)", len(want), indexText(text.String()))
 	}
 	exec("COMMIT")

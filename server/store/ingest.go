@@ -204,8 +204,9 @@ func (in *ingest) addPassages(ctx context.Context) error {
 		return err
 	}
 	return in.each(ctx, st.wordsAdd, func(exec execer) error {
+		var index indexer
 		for i, p := range b.Passages {
-			if err := exec(in.first+int64(i), indexText(p.Content)); err != nil {
+			if err := exec(in.first+int64(i), index.text(p.Content)); err != nil {
 				return err
 			}
 		}

@@ -57,6 +57,10 @@ CREATE VIRTUAL TABLE TOMEHUB_CONTENT_FTS USING fts5 (
   content = '', contentless_delete = 1, detail = full,
   tokenize = 'unicode61 remove_diacritics 2'
 );
+-- Bytes that the index gathers in memory before it writes a segment. With the
+-- usual 1 MiB a book is several segments, which are then merged again and again:
+-- storing many books took a fifth longer.
+INSERT INTO TOMEHUB_CONTENT_FTS (TOMEHUB_CONTENT_FTS, rank) VALUES ('hashsize', 16777216);
 
 CREATE TABLE TOMEHUB_CONCEPTS (
   id       INTEGER PRIMARY KEY,
