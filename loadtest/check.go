@@ -1,0 +1,236 @@
+package loadtest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tomehub/tomehub/reports"
+)
+
+// A Check holds one metric, of all requests or of one step, between bounds.
+type Check struct {
+	Metric string
+	Step   string // "" is all steps
+	Low    *Bound
+	High   *Bound
+	Why    string        // the reason for the bound; a check without one is refused
+	Window time.Duration // 0 judges the whole run, else every window of this length must hold
+	Abort  bool          // stop the run when a window breaks the bound
+}
+
+// A Bound is in the unit of its metric: milliseconds, percent, requests per second, or a count.
+type Bound struct {
+	Value     float64
+	Inclusive bool
+}
+
+// unit is what a metric is measured in.
+type unit int
+
+const (
+	unitTime unit = iota
+	unitPercent
+	unitRate
+	unitCount
+)
+
+// A metric is one number of the figures. least is how many timed requests it takes to mean anything: a p99 of 50
+// requests is their maximum.
+type metric struct {
+	unit  unit
+	least int64
+	of    func(*Figures) float64
+	timed bool
+}
+
+// metrics are all that a check may name.
+var metrics = makeMetrics()
+
+func makeMetrics() map[string]metric {
+	all := map[string]metric{
+		"error_rate":   {unit: unitPercent, of: func(f *Figures) float64 { return f.ErrorRate }},
+		"failed_rate":  {unit: unitPercent, of: func(f *Figures) float64 { return f.FailedRate }},
+		"refused_rate": {unit: unitPercent, of: func(f *Figures) float64 { return f.RefusedRate }},
+		"rate":         {unit: unitRate, of: func(f *Figures) float64 { return f.Rate }},
+		"goodput":      {unit: unitRate, of: func(f *Figures) float64 { return f.Goodput }},
+		"completed":    {unit: unitCount, of: func(f *Figures) float64 { return float64(f.Completed) }},
+		"ok":           {unit: unitCount, of: func(f *Figures) float64 { return float64(f.OK) }},
+	}
+	for name, l := range map[string]struct {
+		quantile float64
+		of       func(*Latency) float64
+	}{
+		"mean": {0, func(l *Latency) float64 { return l.MeanMS }},
+		"p50":  {0.5, func(l *Latency) float64 { return l.P50MS }},
+		"p90":  {0.9, func(l *Latency) float64 { return l.P90MS }},
+		"p95":  {0.95, func(l *Latency) float64 { return l.P95MS }},
+		"p99":  {0.99, func(l *Latency) float64 { return l.P99MS }},
+		"p999": {0.999, func(l *Latency) float64 { return l.P999MS }},
+		"max":  {0, func(l *Latency) float64 { return l.MaxMS }},
+	} {
+		least := int64(math.Round(1 / (1 - l.quantile)))
+		all[name] = metric{timed: true, least: least, of: func(f *Figures) float64 { return l.of(&f.Response) }}
+		all["service_"+name] = metric{timed: true, least: least, of: func(f *Figures) float64 { return l.of(&f.Service) }}
+	}
+	return all
+}
+
+// Metrics lists the names that a check may use.
+func Metrics() []string {
+	var names []string
+	for name := range metrics {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// units are the units in which a bound of the metric may be written, and what one of each is in the metric's own.
+func (m metric) units() map[string]float64 {
+	switch m.unit {
+	case unitTime:
+		return map[string]float64{"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}
+	case unitPercent:
+		return map[string]float64{"%": 1}
+	case unitRate:
+		return map[string]float64{"/s": 1, "/min": 1.0 / 60}
+	case unitCount:
+	}
+	return map[string]float64{"": 1}
+}
+
+// format writes a value of the metric with its unit.
+func (m metric) format(v float64) string {
+	switch m.unit {
+	case unitTime:
+		return formatMS(v)
+	case unitPercent:
+		return formatNumber(v) + "%"
+	case unitRate:
+		return formatNumber(v) + "/s"
+	case unitCount:
+	}
+	return formatNumber(v)
+}
+
+// measured takes the metric from f; the reason is not empty when there is too little to judge.
+func (m metric) measured(f *Figures) (v float64, reason string) {
+	if f.Completed == 0 && m.unit != unitCount && m.unit != unitRate {
+		return 0, "no request was completed"
+	}
+	if m.timed && f.Response.Count < m.least {
+		return 0, fmt.Sprintf("needs %d timed answers, there were %d", m.least, f.Response.Count)
+	}
+	return m.of(f), ""
+}
+
+// name is what the check is called in reports.
+func (c Check) name() string {
+	name := "all requests"
+	if c.Step != "" {
+		name = c.Step
+	}
+	if c.Window > 0 {
+		name += fmt.Sprintf(", each %v", c.Window)
+	}
+	return name
+}
+
+// bound writes the bounds as "< 8s" or "≥ 20%, ≤ 30%".
+func (c Check) bound() string {
+	var all []string
+	m := metrics[c.Metric]
+	if c.Low != nil {
+		all = append(all, map[bool]string{true: "≥ ", false: "> "}[c.Low.Inclusive]+m.format(c.Low.Value))
+	}
+	if c.High != nil {
+		all = append(all, map[bool]string{true: "≤ ", false: "< "}[c.High.Inclusive]+m.format(c.High.Value))
+	}
+	return strings.Join(all, ", ")
+}
+
+// holds tells whether v is within the bounds.
+func (c Check) holds(v float64) bool {
+	if c.Low != nil && (v < c.Low.Value || v == c.Low.Value && !c.Low.Inclusive) {
+		return false
+	}
+	return c.High == nil || v < c.High.Value || v == c.High.Value && c.High.Inclusive
+}
+
+// beyond is how far v is from the nearest bound, as a share of the bound; it orders windows by how bad they are.
+func (c Check) beyond(v float64) float64 {
+	worst := math.Inf(-1)
+	if c.Low != nil {
+		worst = (c.Low.Value - v) / math.Max(math.Abs(c.Low.Value), 1e-9)
+	}
+	if c.High != nil {
+		worst = math.Max(worst, (v-c.High.Value)/math.Max(math.Abs(c.High.Value), 1e-9))
+	}
+	return worst
+}
+
+// judge compares what f says with the bounds.
+func (c Check) judge(f *Figures) reports.Check {
+	m := metrics[c.Metric]
+	out := reports.Check{Name: c.name(), Metric: c.Metric, Bound: c.bound(), Why: c.Why}
+	v, reason := m.measured(f)
+	if reason != "" {
+		out.Reason = reason
+		return out
+	}
+	return c.compare(out, v)
+}
+
+func (c Check) compare(out reports.Check, v float64) reports.Check {
+	m := metrics[c.Metric]
+	out.Measured, out.Verdict = m.format(v), reports.Pass
+	if !c.holds(v) {
+		out.Verdict = reports.Fail
+		out.Reason = fmt.Sprintf("%s is %s, must be %s", c.Metric, m.format(v), c.bound())
+	}
+	return out
+}
+
+// scaled moves bounds on times and rates with the clock of a scaled run.
+func (c Check) scaled(f float64) Check {
+	factor := 1.0
+	switch metrics[c.Metric].unit {
+	case unitTime:
+		factor = f
+	case unitRate:
+		factor = 1 / f
+	case unitPercent, unitCount:
+	}
+	for _, b := range []**Bound{&c.Low, &c.High} {
+		if *b != nil {
+			*b = &Bound{Value: (*b).Value * factor, Inclusive: (*b).Inclusive}
+		}
+	}
+	c.Window = scale(c.Window, f)
+	return c
+}
+
+// formatMS writes a time given in milliseconds: 0.42ms, 12.3ms, 1.23s.
+func formatMS(ms float64) string {
+	switch {
+	case ms >= 1000:
+		return trimZeros(strconv.FormatFloat(ms/1000, 'f', 2, 64)) + "s"
+	case ms >= 10:
+		return trimZeros(strconv.FormatFloat(ms, 'f', 1, 64)) + "ms"
+	}
+	return trimZeros(strconv.FormatFloat(ms, 'f', 2, 64)) + "ms"
+}
+
+// formatNumber writes at most two digits behind the point.
+func formatNumber(v float64) string { return trimZeros(strconv.FormatFloat(v, 'f', 2, 64)) }
+
+func trimZeros(s string) string {
+	if !strings.Contains(s, ".") {
+		return s
+	}
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}

@@ -1,0 +1,239 @@
+package loadtest
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/tomehub/tomehub/reports"
+)
+
+// Window is what ended in one stretch of the run, the warm-up included. Times are in milliseconds.
+type Window struct {
+	StartS    float64 `json:"start_s"`
+	LengthS   float64 `json:"length_s"`
+	WarmUp    bool    `json:"warm_up,omitempty"`
+	Users     int     `json:"users"` // or visitors, at the window's end
+	Completed int64   `json:"completed"`
+	OK        int64   `json:"ok"`
+	Refused   int64   `json:"refused"`
+	Failed    int64   `json:"failed"`
+	P50MS     float64 `json:"p50_ms"`
+	P95MS     float64 `json:"p95_ms"`
+	P99MS     float64 `json:"p99_ms"`
+	MaxMS     float64 `json:"max_ms"`
+}
+
+// maxWindows bounds the list of windows; a run of more seconds has longer windows.
+const maxWindows = 3600
+
+// A collector counts what happened. Its memory depends on the scenario and the length of the run, never on the number of
+// requests.
+type collector struct {
+	warm, end time.Duration // the measured time
+	width     time.Duration // of a window
+	users     func(time.Duration) int
+	abort     func(reason string)
+
+	mu       sync.Mutex // guards all below
+	steps    []*tally
+	window   *tally
+	opened   time.Duration // when window began
+	windows  []Window
+	watches  []*watch
+	details  [kinds]string           // the first text of each kind
+	lag      *hdrhistogram.Histogram // due to sent, of requests that were not held
+	held     int64                   // requests that came due while every slot was taken
+	warmedUp int64                   // requests left out because they were due in the warm-up
+	canceled int64
+	all      int64 // completed since the start
+	wrong    int64 // of these, refused or failed
+	resent   int64 // requests that net/http had to send on a second connection
+	inTime   int64 // first requests of visitors, due and sent in the measured time
+}
+
+// A watch judges a check in every window of its own length.
+type watch struct {
+	check  Check
+	tally  *tally
+	step   int // -1 is all
+	opened time.Duration
+	judged int
+	broken int
+	worst  reports.Check
+	excess float64
+}
+
+func newCollector(scn *Scenario, users func(time.Duration) int, abort func(string)) *collector {
+	width := time.Second
+	for scn.Total() > maxWindows*width {
+		width *= 2
+	}
+	c := &collector{
+		warm: scn.WarmUp, end: scn.Total(), width: width, users: users, abort: abort,
+		window: newTally(), lag: newHistogram(),
+	}
+	for range scn.steps {
+		c.steps = append(c.steps, newTally())
+	}
+	for _, check := range scn.Checks {
+		if check.Window > 0 {
+			w := &watch{check: check, tally: newTally(), step: -1, opened: scn.WarmUp, excess: math.Inf(-1)}
+			for _, st := range scn.steps {
+				if st.Name == check.Step {
+					w.step = st.index
+				}
+			}
+			c.watches = append(c.watches, w)
+		}
+	}
+	return c
+}
+
+// measured tells whether t lies in the measured time.
+func (c *collector) measured(t time.Duration) bool { return t >= c.warm && t < c.end }
+
+// add counts the answer that u has. sent is when its request left, since the run began; first says that it was the first
+// one of a visitor.
+func (c *collector) add(u *user, sent time.Duration, first bool) {
+	k, due := u.call.kind, u.call.due
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn(u.call.answered)
+	if first && c.measured(due) && sent < c.end {
+		c.inTime++
+	}
+	if k == Canceled {
+		c.canceled++
+		return
+	}
+	c.all++
+	if k != OK {
+		c.wrong++
+	}
+	if u.call.conns > 1 {
+		c.resent++
+	}
+	if c.details[k] == "" && u.call.detail != "" {
+		c.details[k] = clip(u.call.detail, 200)
+	}
+	response, service := u.call.answered-due, u.call.answered-sent
+	c.window.add(k, response, service, u.call.bytes)
+	tally := c.steps[u.call.step.index]
+	if c.measured(u.call.answered) {
+		tally.end(k)
+	}
+	if due < c.warm {
+		c.warmedUp++
+		return
+	}
+	tally.add(k, response, service, u.call.bytes)
+	if u.call.held {
+		c.held++
+	} else {
+		record(c.lag, sent-due)
+	}
+	for _, w := range c.watches {
+		if w.step < 0 || w.step == u.call.step.index {
+			w.tally.add(k, response, service, u.call.bytes)
+			w.tally.end(k)
+		}
+	}
+}
+
+// skip counts a step that was left out.
+func (c *collector) skip(st *Step) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.steps[st.index].skipped++
+}
+
+// tick closes the windows that ended by now.
+func (c *collector) tick(now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn(now)
+}
+
+// turn closes windows. The caller holds mu.
+func (c *collector) turn(now time.Duration) {
+	for now >= c.opened+c.width {
+		c.close(c.width)
+	}
+	for _, w := range c.watches {
+		for now >= w.opened+w.check.Window && w.opened+w.check.Window <= c.end {
+			w.close(c.abort)
+		}
+	}
+}
+
+// close ends the window that began at opened. The caller holds mu.
+func (c *collector) close(length time.Duration) {
+	f := c.window.figures(length)
+	c.windows = append(c.windows, Window{
+		StartS: c.opened.Seconds(), LengthS: length.Seconds(), WarmUp: c.opened < c.warm,
+		Users: c.users(c.opened + length), Completed: f.Completed, OK: f.OK, Refused: f.Refused, Failed: f.Failed,
+		P50MS: f.Response.P50MS, P95MS: f.Response.P95MS, P99MS: f.Response.P99MS, MaxMS: f.Response.MaxMS,
+	})
+	c.window.reset()
+	c.opened += length
+}
+
+// finish closes the window under way at the end of a run.
+func (c *collector) finish(now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn(now)
+	if c.window.figures(0).Completed > 0 {
+		c.close(max(now-c.opened, time.Millisecond))
+	}
+}
+
+// close judges one window. A window with too little in it is neither held nor broken.
+func (w *watch) close(abort func(string)) {
+	f := w.tally.figures(w.check.Window)
+	w.tally.reset()
+	w.opened += w.check.Window
+	m := metrics[w.check.Metric]
+	v, reason := m.measured(&f)
+	if reason != "" {
+		return
+	}
+	w.judged++
+	if excess := w.check.beyond(v); excess > w.excess {
+		w.excess, w.worst = excess, w.check.judge(&f)
+	}
+	if !w.check.holds(v) {
+		w.broken++
+		if w.check.Abort {
+			abort(w.check.name() + ": " + w.check.judge(&f).Reason)
+		}
+	}
+}
+
+// result is the check over all windows.
+func (w *watch) result() reports.Check {
+	if w.judged == 0 {
+		empty := Figures{}
+		out := w.check.judge(&empty)
+		out.Verdict, out.Measured, out.Reason = reports.Inconclusive, "", "no window had enough requests"
+		return out
+	}
+	return w.worst
+}
+
+// progress tells how the run goes.
+func (c *collector) progress() Progress {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var p Progress
+	if n := len(c.windows); n > 0 {
+		p.Window = c.windows[n-1]
+	}
+	p.Completed = c.all
+	if c.all > 0 {
+		p.ErrorRate = 100 * float64(c.wrong) / float64(c.all)
+	}
+	return p
+}

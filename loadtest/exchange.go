@@ -1,0 +1,151 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxAnswer bounds the answers that are kept whole while their fields are read. Other answers may have any length.
+const maxAnswer = 16 << 20
+
+// newTransport returns a transport for up to conns connections. It leaves out whatever would make an answer look better
+// or worse than it was sent: no proxy, no compression of its own, no redirects, HTTP/1.1.
+func newTransport(conns int) *http.Transport {
+	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		DialContext:         dialer.DialContext,
+		MaxIdleConnsPerHost: conns,
+		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true,
+	}
+}
+
+// An exchange sends each request of an attack, reads the whole answer, and sets the call of its user.
+//
+// It runs on vegeta's workers, so answers are read and judged in parallel; call.answered is taken before the answer is
+// judged, so that the generator's own work is in no latency.
+type exchange struct {
+	users  []*user
+	clock  func() time.Duration
+	opened atomic.Int64 // connections
+	bodies sync.Pool    // of *[]byte
+}
+
+// attach gives u its context and its transport.
+func (x *exchange) attach(ctx context.Context, u *user, transport http.RoundTripper) {
+	u.transport = transport
+	u.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			u.call.conns++
+			if !info.Reused {
+				x.opened.Add(1)
+			}
+		},
+	})
+}
+
+// RoundTrip implements http.RoundTripper. The answer it returns has a status and nothing else, because all that matters
+// is in the call.
+func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
+	slot, err := strconv.Atoi(req.URL.Fragment)
+	if err != nil || slot >= len(x.users) {
+		return nil, errors.New("the request does not name its user")
+	}
+	u := x.users[slot]
+	delete(req.Header, "X-Vegeta-Seq") // the server is to see what the scenario says and nothing else
+	ctx, cancel := context.WithTimeout(u.ctx, u.call.step.Timeout)
+	defer cancel()
+	answer, err := u.transport.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		x.failed(u, err, false)
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if len(u.call.step.reads) == 0 {
+		size, err := io.Copy(io.Discard, answer.Body)
+		x.finished(u, answer.StatusCode, nil, size, err)
+	} else {
+		x.readWhole(u, answer)
+	}
+	return &http.Response{StatusCode: answer.StatusCode, Status: answer.Status, Body: http.NoBody, Request: req}, nil
+}
+
+// readWhole keeps the answer while its fields are read.
+func (x *exchange) readWhole(u *user, answer *http.Response) {
+	room, _ := x.bodies.Get().(*[]byte)
+	if room == nil {
+		fresh := make([]byte, 0, 16<<10)
+		room = &fresh
+	}
+	body, err := appendAll((*room)[:0], answer.Body, maxAnswer)
+	x.finished(u, answer.StatusCode, body, int64(len(body)), err)
+	if cap(body) <= 1<<20 { // a rare large answer must not stay in memory for the rest of the run
+		*room = body
+		x.bodies.Put(room)
+	}
+}
+
+// errTooLarge says that an answer is above maxAnswer.
+var errTooLarge = errors.New("the answer has more than 16 MiB, too many to read its fields")
+
+func appendAll(dst []byte, r io.Reader, most int) ([]byte, error) {
+	for {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := r.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		switch {
+		case err == io.EOF:
+			return dst, nil
+		case err != nil:
+			return dst, err
+		case len(dst) > most:
+			return dst, errTooLarge
+		}
+	}
+}
+
+// finished ends a call whose answer was read as far as err tells.
+func (x *exchange) finished(u *user, status int, body []byte, size int64, err error) {
+	if err != nil {
+		x.failed(u, err, true)
+		u.call.bytes = size
+		return
+	}
+	u.call.answered = x.clock()
+	u.judge(status, body, size)
+	if slow := u.call.step.SlowAfter; u.call.kind == OK && slow > 0 && u.call.answered-u.call.due > slow {
+		u.call.kind, u.call.detail = Slow, "answered after more than "+slow.String()
+	}
+}
+
+// failed ends a call that has no whole answer.
+func (x *exchange) failed(u *user, err error, answered bool) {
+	u.call.answered = x.clock()
+	u.call.kind, u.call.detail = kindOfError(err, answered), withoutAddresses(err)
+	switch {
+	case u.ctx.Err() != nil: // the run has ended, for whatever cause
+		u.call.kind = Canceled
+	case errors.Is(err, errTooLarge):
+		u.call.kind = TooLarge
+	}
+}
+
+// withoutAddresses is the text of an error without the port of its own side, which differs each time and says nothing.
+func withoutAddresses(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Source != nil {
+		return strings.Replace(err.Error(), op.Source.String()+"->", "", 1)
+	}
+	return err.Error()
+}

@@ -1,0 +1,128 @@
+package loadtest
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/shirou/gopsutil/v3/process"
+)
+
+// Generator is how the generator itself fared in the measured time. When it was the bottleneck, the figures are its own
+// and not the server's.
+type Generator struct {
+	SendLag     Latency  `json:"send_lag"` // from when a request was due to when it was sent
+	MaxLagMS    float64  `json:"max_send_lag_ms"`
+	CPUPercent  float64  `json:"cpu_percent"` // of all CPUs
+	MaxCPU      float64  `json:"max_cpu_percent"`
+	RSSMiB      float64  `json:"rss_mib"` // the most seen
+	Connections int64    `json:"connections_opened"`
+	Resent      int64    `json:"resent"`             // requests that went out again because an idle connection was closed under them
+	Held        int64    `json:"held"`               // visitors who came while max_visitors were there
+	Asked       int64    `json:"asked,omitempty"`    // visitors due in the measured time
+	InTime      int64    `json:"in_time,omitempty"`  // of these, those whose first request left in the measured time
+	Exhausted   int64    `json:"exhausted"`          // requests that this machine could not send
+	Problems    []string `json:"problems,omitempty"` // why the figures are not to be trusted
+}
+
+// leastReached is the share of the asked rate that must have been sent for a run to count as one at that rate.
+const leastReached = 0.95
+
+// usage is what this process used up to a moment.
+type usage struct {
+	at  time.Duration
+	cpu time.Duration
+}
+
+// A gauge watches this process during a run.
+type gauge struct {
+	warm, end time.Duration
+	cpus      int
+	read      func() (cpu time.Duration, rss uint64, err error)
+
+	mu          sync.Mutex // guards all below
+	first, last usage      // in the measured time; first.at is -1 before
+	rss         uint64
+	err         error
+}
+
+func newGauge(warm, end time.Duration, cpus int) *gauge {
+	return &gauge{warm: warm, end: end, cpus: cpus, read: readProcess, first: usage{at: -1}}
+}
+
+// readProcess reads this process's CPU time and resident memory.
+func readProcess() (time.Duration, uint64, error) {
+	p, err := process.NewProcess(int32(os.Getpid()))
+	if err != nil {
+		return 0, 0, fmt.Errorf("find own process: %w", err)
+	}
+	times, err := p.Times()
+	if err != nil {
+		return 0, 0, fmt.Errorf("read own CPU time: %w", err)
+	}
+	memory, err := p.MemoryInfo()
+	if err != nil {
+		return 0, 0, fmt.Errorf("read own memory: %w", err)
+	}
+	return time.Duration((times.User + times.System) * float64(time.Second)), memory.RSS, nil
+}
+
+// sample is called often. It keeps the first and the last reading of the measured time.
+func (g *gauge) sample(now time.Duration) {
+	cpu, rss, err := g.read()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err != nil {
+		g.err = err
+		return
+	}
+	g.rss = max(g.rss, rss)
+	if now < g.warm || now > g.end {
+		return
+	}
+	g.last = usage{at: now, cpu: cpu}
+	if g.first.at < 0 {
+		g.first = g.last
+	}
+}
+
+// percent is the share of all CPUs used between the first and the last sample.
+func (g *gauge) percent() float64 {
+	if g.last.at <= g.first.at {
+		return 0
+	}
+	return 100 * (g.last.cpu - g.first.cpu).Seconds() / ((g.last.at - g.first.at).Seconds() * float64(g.cpus))
+}
+
+// report fills in what the gauge saw, and judges the generator.
+func (g *gauge) report(out *Generator, bounds GeneratorBounds) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out.CPUPercent, out.RSSMiB = g.percent(), float64(g.rss)/(1<<20)
+	out.MaxLagMS, out.MaxCPU = milliseconds(bounds.MaxSendLag), bounds.MaxCPU
+	problem := func(format string, args ...any) { out.Problems = append(out.Problems, fmt.Sprintf(format, args...)) }
+	if out.SendLag.P99MS > out.MaxLagMS {
+		problem("the generator sent late: p99 of its send lag is %s, above %s (generator.max_send_lag)",
+			formatMS(out.SendLag.P99MS), formatMS(out.MaxLagMS))
+	}
+	if out.CPUPercent > out.MaxCPU {
+		problem("the generator used %.0f%% of all CPUs, above %.0f%% (generator.max_cpu)", out.CPUPercent, out.MaxCPU)
+	}
+	if out.Exhausted > 0 {
+		problem("the generator's machine ran out of ports or files for %d requests", out.Exhausted)
+	}
+	if g.err != nil {
+		problem("the generator could not watch itself: %v", g.err)
+	}
+}
+
+// reached is the share of the asked arrivals that were sent in time; 1 in the closed model.
+func (g *Generator) reached() float64 {
+	if g.Asked == 0 {
+		return 1
+	}
+	return float64(g.InTime) / float64(g.Asked)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

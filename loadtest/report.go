@@ -1,0 +1,143 @@
+package loadtest
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tomehub/tomehub/reports"
+)
+
+// Report sets the result out for people. Its tables are "steps", "errors" and, when the scenario names figures to
+// compare with, "expected"; the whole Result is its data.
+func (r *Result) Report() reports.Report {
+	out := reports.Report{
+		Title: r.Title, Verdict: r.Verdict, Judged: r.Judged, Summary: r.summary(),
+		Checks: r.Checks, Facts: r.facts(), Notes: r.notes(), Data: r,
+	}
+	if len(r.Expected) > 0 {
+		t := reports.Table{
+			Name: "expected", Caption: "Beside the figures the scenario names (not judged)",
+			Columns: []reports.Column{{Name: "Metric"}, {Name: "Step"}, {Name: "Expected", Align: reports.Right}, {Name: "Measured", Align: reports.Right}},
+		}
+		for _, e := range r.Expected {
+			t.Rows = append(t.Rows, []string{e.Metric, orAll(e.Step), e.Figure, e.Measured})
+		}
+		out.Tables = append(out.Tables, t)
+	}
+	out.Tables = append(out.Tables, r.stepTable())
+	if len(r.Errors) > 0 {
+		out.Tables = append(out.Tables, r.errorTable())
+	}
+	return out
+}
+
+func (r *Result) summary() string {
+	t := r.Total
+	text := ""
+	if r.Interrupted {
+		text = "Interrupted. "
+	}
+	text += fmt.Sprintf("%s, %s measured: %d requests (%s/s)", r.Load, formatMS(1000*r.MeasuredS), t.Completed, formatNumber(t.Rate))
+	if t.Completed > 0 {
+		text += fmt.Sprintf(", %s%% errors", formatNumber(t.ErrorRate))
+	}
+	if t.Response.Count > 0 {
+		text += fmt.Sprintf(", p50 %s, p95 %s", formatMS(t.Response.P50MS), formatMS(t.Response.P95MS))
+	}
+	return text + "."
+}
+
+func (r *Result) stepTable() reports.Table {
+	t := reports.Table{
+		Name: "steps", Caption: "Requests by step (response times, from when each was due)",
+		Columns: []reports.Column{
+			{Name: "Step"}, {Name: "Requests", Align: reports.Right}, {Name: "OK", Align: reports.Right},
+			{Name: "Refused", Align: reports.Right}, {Name: "Failed", Align: reports.Right}, {Name: "Rate", Align: reports.Right},
+			{Name: "p50", Align: reports.Right}, {Name: "p95", Align: reports.Right}, {Name: "p99", Align: reports.Right},
+			{Name: "Max", Align: reports.Right}, {Name: "Service p95", Align: reports.Right, Optional: true},
+			{Name: "Skipped", Align: reports.Right, Optional: true},
+		},
+	}
+	for _, s := range r.Steps {
+		t.Rows = append(t.Rows, row(s.Step, &s.Figures))
+	}
+	if len(r.Steps) > 1 {
+		t.Rows = append(t.Rows, row("all", &r.Total))
+	}
+	return t
+}
+
+func row(name string, f *Figures) []string {
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	cells := []string{name, count(f.Completed), count(f.OK), count(f.Refused), count(f.Failed), formatNumber(f.Rate) + "/s"}
+	l := f.Response
+	for _, ms := range []float64{l.P50MS, l.P95MS, l.P99MS, l.MaxMS, f.Service.P95MS} {
+		if l.Count == 0 {
+			cells = append(cells, "")
+			continue
+		}
+		cells = append(cells, formatMS(ms))
+	}
+	return append(cells, count(f.Skipped))
+}
+
+func (r *Result) errorTable() reports.Table {
+	t := reports.Table{
+		Name: "errors", Caption: "Refused and failed requests",
+		Columns: []reports.Column{
+			{Name: "Kind"}, {Name: "Count", Align: reports.Right}, {Name: "Share", Align: reports.Right}, {Name: "First one"},
+		},
+	}
+	for _, e := range r.Errors {
+		t.Rows = append(t.Rows, []string{e.Kind.String(), strconv.FormatInt(e.Count, 10), formatNumber(e.Percent) + "%", e.Example})
+	}
+	return t
+}
+
+func (r *Result) facts() []reports.Fact {
+	g := r.Generator
+	facts := []reports.Fact{
+		{Name: "Scenario", Value: r.Scenario},
+		{Name: "Target", Value: r.Target},
+		{Name: "Load", Value: r.Load + ", " + r.Model + " model"},
+		{Name: "Started", Value: r.StartedAt.Format(time.RFC3339)},
+		{Name: "Measured", Value: r.measured()},
+		{Name: "Generator", Value: fmt.Sprintf("%.0f%% of %d CPUs, %.0f MiB, send lag p99 %s, %d connections",
+			g.CPUPercent, r.Environment.CPUs, g.RSSMiB, formatMS(g.SendLag.P99MS), g.Connections)},
+		{Name: "Seed", Value: strconv.FormatUint(r.Seed, 10)},
+	}
+	if g.Asked > 0 {
+		facts = append(facts, reports.Fact{Name: "Arrivals", Value: fmt.Sprintf("%d of %d sent in time, %d had to wait for a place", g.InTime, g.Asked, g.Held)})
+	}
+	return facts
+}
+
+func (r *Result) measured() string {
+	if r.WarmUpS == 0 {
+		return formatMS(1000*r.MeasuredS) + ", without a warm-up"
+	}
+	return fmt.Sprintf("%s after %s of warm-up (%d requests left out)", formatMS(1000*r.MeasuredS), formatMS(1000*r.WarmUpS), r.WarmUp)
+}
+
+func (r *Result) notes() []string {
+	var notes []string
+	notes = append(notes, r.Reasons...)
+	if r.TimeScale != 1 {
+		notes = append(notes, fmt.Sprintf("Time scale %s: every time of the scenario and its checks is multiplied by it, every rate divided.", formatNumber(r.TimeScale)))
+	}
+	if r.Canceled > 0 {
+		notes = append(notes, fmt.Sprintf("%d requests were cut off by the end of the run and count nowhere.", r.Canceled))
+	}
+	if r.Generator.Resent > 0 {
+		notes = append(notes, fmt.Sprintf("%d requests were sent a second time, because the server closed an idle connection under them.", r.Generator.Resent))
+	}
+	return notes
+}
+
+func orAll(step string) string {
+	if step == "" {
+		return "all"
+	}
+	return step
+}

@@ -1,0 +1,227 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/tomehub/tomehub/reports"
+)
+
+// ResultVersion is the version of Result's JSON form. It grows when a field changes its meaning or goes away.
+const ResultVersion = 1
+
+// Result is what a run measured. It marshals to JSON and back.
+type Result struct {
+	SchemaVersion int              `json:"schema_version"`
+	Scenario      string           `json:"scenario"`
+	Title         string           `json:"title"`
+	Description   string           `json:"description,omitempty"`
+	Target        string           `json:"target"`
+	Model         string           `json:"model"` // closed or open
+	Load          string           `json:"load"`
+	StartedAt     time.Time        `json:"started_at"`
+	WarmUpS       float64          `json:"warm_up_s"`
+	DurationS     float64          `json:"duration_s"` // asked for
+	MeasuredS     float64          `json:"measured_s"` // less than DurationS when the run was interrupted
+	TimeScale     float64          `json:"time_scale"`
+	Seed          uint64           `json:"seed"`
+	Judged        bool             `json:"judged"` // false when the scenario has no checks
+	Verdict       reports.Verdict  `json:"verdict"`
+	Interrupted   bool             `json:"interrupted,omitempty"`
+	Reasons       []string         `json:"reasons,omitempty"` // why the verdict is not that of the checks
+	Total         Figures          `json:"total"`
+	Steps         []StepFigures    `json:"steps"`
+	Errors        []ErrorFigures   `json:"errors"`
+	Checks        []reports.Check  `json:"checks"`
+	Expected      []ExpectedFigure `json:"expected,omitempty"`
+	Windows       []Window         `json:"windows"`
+	Generator     Generator        `json:"generator"`
+	Environment   Environment      `json:"environment"`
+	WarmUp        int64            `json:"warm_up_requests"` // left out of all figures
+	Canceled      int64            `json:"canceled"`         // cut off by the end of the run
+}
+
+// StepFigures are the figures of one step.
+type StepFigures struct {
+	Flow string `json:"flow"`
+	Step string `json:"step"`
+	Figures
+}
+
+// ErrorFigures count one kind of failure or refusal, with the text of the first one.
+type ErrorFigures struct {
+	Kind    Kind    `json:"kind"`
+	Count   int64   `json:"count"`
+	Percent float64 `json:"percent"` // of completed requests
+	Example string  `json:"example,omitempty"`
+}
+
+// ExpectedFigure stands a figure that somebody gave beside the measured one.
+type ExpectedFigure struct {
+	Metric   string `json:"metric"`
+	Step     string `json:"step,omitempty"`
+	Figure   string `json:"figure"`
+	Measured string `json:"measured"` // empty when there was too little to measure
+}
+
+// Environment is where the generator ran.
+type Environment struct {
+	Generator string `json:"generator"`
+	Go        string `json:"go"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	CPUs      int    `json:"cpus"`
+}
+
+// result puts the figures together. ended is when the last request had ended, cause why the run was stopped, if it was.
+func (r *run) result(ended time.Duration, cause error) (*Result, error) {
+	s := r.scn
+	out := &Result{
+		SchemaVersion: ResultVersion, Scenario: s.Name, Title: s.Title, Description: s.Description,
+		Target: r.target.String(), Model: s.Model(), Load: s.Load(),
+		StartedAt: r.began.UTC().Truncate(time.Millisecond), WarmUpS: s.WarmUp.Seconds(), DurationS: s.Duration.Seconds(),
+		TimeScale: r.cfg.TimeScale, Seed: r.cfg.Seed, Judged: len(s.Checks) > 0,
+		Errors: []ErrorFigures{}, Checks: []reports.Check{}, // [] in JSON, never null
+		Environment: Environment{
+			Generator: r.cfg.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
+		},
+	}
+	measured := max(0, min(ended, s.Total())-s.WarmUp)
+	if cause == nil {
+		measured = s.Duration // a run may end early when nothing is due any more; it still lasted as long
+	}
+	out.MeasuredS = measured.Seconds()
+	if err := r.figures(out, measured); err != nil {
+		return nil, fmt.Errorf("put result together: %w", err)
+	}
+	r.health(out, min(ended, s.Total()))
+	r.judge(out)
+	out.settle(cause)
+	return out, nil
+}
+
+// figures fills in what the collector holds.
+func (r *run) figures(out *Result, measured time.Duration) error {
+	c := r.col
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	total := newTally()
+	for _, f := range r.scn.Flows {
+		for _, st := range f.Steps {
+			t := c.steps[st.index]
+			total.merge(t)
+			figures, err := t.whole(measured)
+			if err != nil {
+				return err
+			}
+			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Figures: figures})
+		}
+	}
+	var err error
+	if out.Total, err = total.whole(measured); err != nil {
+		return err
+	}
+	for i, n := range total.kinds {
+		if k := Kind(i); n > 0 && k != OK && k != Canceled {
+			out.Errors = append(out.Errors, ErrorFigures{
+				Kind: k, Count: n, Percent: 100 * float64(n) / float64(out.Total.Completed), Example: c.details[k],
+			})
+		}
+	}
+	out.Windows = append([]Window{}, c.windows...)
+	out.WarmUp, out.Canceled = c.warmedUp, c.canceled
+	out.Generator = Generator{
+		SendLag: latency(c.lag), Resent: c.resent, Held: c.held, InTime: c.inTime,
+		Exhausted: total.kinds[Exhausted],
+	}
+	return nil
+}
+
+// whole is figures with the histograms in them.
+func (t *tally) whole(over time.Duration) (Figures, error) {
+	f := t.figures(over)
+	var errResponse, errService error
+	f.Response, errResponse = exported(t.response)
+	f.Service, errService = exported(t.service)
+	return f, errors.Join(errResponse, errService)
+}
+
+func (r *run) health(out *Result, until time.Duration) {
+	out.Generator.Connections = r.ex.opened.Load()
+	if r.scn.Arrivals != nil {
+		out.Generator.Asked = r.agenda.askedUntil(until)
+	}
+	r.gauge.report(&out.Generator, r.scn.Generator)
+}
+
+// judge holds the figures against the checks and beside what was expected.
+func (r *run) judge(out *Result) {
+	watches := r.col.watches
+	for _, c := range r.scn.Checks {
+		if c.Window > 0 {
+			out.Checks = append(out.Checks, watches[0].result())
+			watches = watches[1:]
+			continue
+		}
+		out.Checks = append(out.Checks, c.judge(out.of(c.Step)))
+	}
+	for _, e := range r.scn.Expected {
+		m := metrics[e.Metric]
+		x := ExpectedFigure{Metric: e.Metric, Step: e.Step, Figure: e.Figure}
+		if v, reason := m.measured(out.of(e.Step)); reason == "" {
+			x.Measured = m.format(v)
+		}
+		out.Expected = append(out.Expected, x)
+	}
+}
+
+// of finds the figures of a step; "" is all.
+func (r *Result) of(step string) *Figures {
+	for i := range r.Steps {
+		if r.Steps[i].Step == step {
+			return &r.Steps[i].Figures
+		}
+	}
+	return &r.Total
+}
+
+// settle turns the checks into the verdict.
+//
+// A generator that was the bottleneck proves nothing, so neither Pass nor Fail of its checks stands. A rate that was not
+// reached takes away a Pass but leaves a Fail: what fails at less than the asked load fails at the asked load as well. An
+// interrupted run proves nothing either, unless it was a check that stopped it.
+func (r *Result) settle(cause error) {
+	var aborted abortError
+	switch {
+	case errors.As(cause, &aborted):
+		r.Reasons = append(r.Reasons, "stopped by a check: "+string(aborted))
+	case cause != nil:
+		r.Interrupted = true
+		why := "interrupted after %s of %s; the figures are of that part"
+		if errors.Is(cause, context.DeadlineExceeded) {
+			why = "out of time after %s of %s; the figures are of that part"
+		}
+		r.doubt(fmt.Sprintf(why, formatMS(1000*r.MeasuredS), formatMS(1000*r.DurationS)), true)
+	}
+	for _, p := range r.Generator.Problems {
+		r.doubt(p, true)
+	}
+	if share := r.Generator.reached(); share < leastReached {
+		r.doubt(fmt.Sprintf("%d of %d visitors were sent in time (%.1f%%), the asked rate needs %.0f%%",
+			r.Generator.InTime, r.Generator.Asked, 100*share, 100*leastReached), false)
+	}
+	r.Verdict = reports.Overall(r.Checks)
+}
+
+// doubt makes passed checks inconclusive, and failed ones too when the failure may not be the server's.
+func (r *Result) doubt(reason string, failures bool) {
+	r.Reasons = append(r.Reasons, reason)
+	for i := range r.Checks {
+		if c := &r.Checks[i]; c.Verdict == reports.Pass || failures && c.Verdict == reports.Fail {
+			c.Verdict, c.Reason = reports.Inconclusive, reason
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config is what a run needs beside its scenario.
+type Config struct {
+	Scenario *Scenario
+	// Target is the URL of the server, such as http://127.0.0.1:5001; the paths of the scenario come behind it.
+	Target string
+	Logger *slog.Logger
+	// Progress, unless nil, is told how the run goes, about twice a second, by one goroutine, never after Run returned.
+	Progress func(Progress)
+	// Seed makes users choose the same flows, values and pauses again. 0 is 1.
+	Seed uint64
+	// TimeScale multiplies every time of the scenario, divides its rates by it, and moves the bounds of its checks
+	// likewise. 0 is 1; at most 10.
+	TimeScale float64
+	// Duration, unless 0, takes the place of the scenario's duration, before it is scaled.
+	Duration time.Duration
+	// Version of the program, for the result.
+	Version string
+
+	transport http.RoundTripper // tests: takes the place of the network
+	waiter    waiter            // tests: must sleep on the bubble's clock
+	gauge     func(*gauge)      // tests: changes what the gauge reads
+}
+
+// Progress is how a run goes.
+type Progress struct {
+	State     State
+	Elapsed   time.Duration
+	Total     time.Duration // warm-up and measured time
+	Users     int           // or visitors
+	Window    Window        // the last whole second
+	Completed int64         // since the start, the warm-up included
+	ErrorRate float64       // percent of these
+}
+
+// State says what a run is doing.
+type State string
+
+// The states of a run.
+const (
+	WarmingUp State = "warm-up"
+	Measuring State = "measuring"
+	Finishing State = "finishing" // requests under way are waited for
+)
+
+// maxTimeScale bounds Config.TimeScale from above, minTimeScale from below: timers are not exact enough beyond.
+const (
+	minTimeScale = 0.01
+	maxTimeScale = 10
+)
+
+// Run runs the scenario against the target and returns what it measured. It returns an error only when the run could not
+// be made at all: a Config with faults, or nobody listening at the target. When ctx ends, requests under way are cut
+// off within half a second and the Result of what was measured until then says that it was interrupted.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	r, err := newRun(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer r.agenda.wait.close()
+	if cfg.transport == nil {
+		if err := r.knock(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r.run(ctx)
+}
+
+// A run is one execution of a scenario.
+type run struct {
+	cfg    Config
+	scn    *Scenario // scaled
+	target *url.URL
+	began  time.Time
+	shared *shared
+	agenda *agenda
+	ex     *exchange
+	col    *collector
+	gauge  *gauge
+	cancel context.CancelCauseFunc
+	closes []func() // connections of users
+}
+
+func newRun(cfg Config) (*run, error) {
+	if cfg.TimeScale == 0 {
+		cfg.TimeScale = 1
+	}
+	if cfg.Seed == 0 {
+		cfg.Seed = 1
+	}
+	target, err := cfg.validate()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{cfg: cfg, target: target, scn: cfg.Scenario.during(cfg.Duration).scaled(cfg.TimeScale)}
+	r.shared = newShared(r.scn, strings.TrimSuffix(target.String(), "/"), strconv.FormatInt(time.Now().UnixMicro(), 36))
+	w := cfg.waiter
+	if w == nil {
+		if w, err = newWaiter(); err != nil {
+			return nil, err
+		}
+	}
+	r.agenda = &agenda{
+		warm: r.scn.WarmUp, end: r.scn.Total(), last: r.scn.Total() + r.scn.longestTimeout(), clock: r.clock, wait: w,
+	}
+	r.ex = &exchange{users: make([]*user, r.scn.slots()), clock: r.clock}
+	r.col = newCollector(r.scn, r.present, func(reason string) { r.cancel(abortError(reason)) })
+	r.gauge = newGauge(r.scn.WarmUp, r.scn.Total(), runtime.GOMAXPROCS(0))
+	if cfg.gauge != nil {
+		cfg.gauge(r.gauge)
+	}
+	return r, nil
+}
+
+// validate reports every fault of the Config and returns the parsed target.
+func (c Config) validate() (*url.URL, error) {
+	var faults []error
+	if c.Scenario == nil {
+		faults = append(faults, errors.New("no scenario"))
+	}
+	if c.TimeScale < minTimeScale || c.TimeScale > maxTimeScale || math.IsNaN(c.TimeScale) {
+		faults = append(faults, fmt.Errorf("time scale %v must be from %v to %v", c.TimeScale, minTimeScale, maxTimeScale))
+	}
+	if c.Duration < 0 || c.Duration > maxDuration {
+		faults = append(faults, fmt.Errorf("duration %v must be from 0 to %v", c.Duration, maxDuration))
+	}
+	target, err := url.Parse(c.Target)
+	switch {
+	case err != nil:
+		faults = append(faults, fmt.Errorf("target: %w", err))
+	case target.Scheme != "http" && target.Scheme != "https" || target.Host == "" || target.RawQuery != "" || target.Fragment != "":
+		faults = append(faults, fmt.Errorf("target %q must be a URL such as http://127.0.0.1:5001, without query or fragment", c.Target))
+	case target.User != nil:
+		faults = append(faults, fmt.Errorf("target %q must not carry a password: results name the target; use a header of the scenario", target.Redacted()))
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("configure load test: %w", errors.Join(faults...))
+	}
+	return target, nil
+}
+
+func (r *run) clock() time.Duration { return time.Since(r.began) }
+
+// knock finds out whether anybody listens, because a report full of refused connections helps nobody.
+func (r *run) knock(ctx context.Context) error {
+	port := r.target.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[r.target.Scheme]
+	}
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
+	if err != nil {
+		return fmt.Errorf("reach target %s: %w", r.target, err)
+	}
+	return conn.Close()
+}
+
+func (r *run) run(ctx context.Context) (*Result, error) {
+	inside, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.cancel, r.agenda.ctx = cancel, inside
+	r.people(inside)
+	r.began = time.Now()
+	if r.cfg.Logger != nil {
+		r.cfg.Logger.Info("load test started", "scenario", r.scn.Name, "target", r.target.String(), "load", r.scn.Load(),
+			"warm_up_s", r.scn.WarmUp.Seconds(), "duration_s", r.scn.Duration.Seconds(), "time_scale", r.cfg.TimeScale)
+	}
+	var wg sync.WaitGroup
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	wg.Go(func() { r.watch(watching) })
+	a := &attack{agenda: r.agenda, users: r.ex.users, exchange: r.ex, began: r.began, perResult: r.answered}
+	a.run(inside)
+	ended := r.clock()
+	stop()
+	wg.Wait()
+	for _, f := range r.closes {
+		f()
+	}
+	r.col.finish(ended)
+	return r.result(ended, context.Cause(inside))
+}
+
+// people makes the users and puts them on the agenda.
+func (r *run) people(ctx context.Context) {
+	base := r.cfg.transport
+	if base == nil && !r.scn.PerUser {
+		t := newTransport(len(r.ex.users))
+		base = t
+		r.closes = append(r.closes, t.CloseIdleConnections)
+	}
+	for i := range r.ex.users {
+		u := newUser(i, r.shared, r.cfg.Seed)
+		u.skipped = r.col.skip
+		transport := base
+		if transport == nil {
+			t := newTransport(1)
+			transport = t
+			r.closes = append(r.closes, t.CloseIdleConnections)
+		}
+		r.ex.attach(ctx, u, transport)
+		r.ex.users[i] = u
+		if r.scn.Users == nil {
+			r.agenda.free = append(r.agenda.free, u)
+		} else if at, ok := r.scn.Users.curve.reaches(float64(i+1), 0); ok {
+			u.begin()
+			r.agenda.push(u, at)
+		}
+	}
+	if r.scn.Arrivals != nil {
+		r.agenda.arrivals = newArrivalClock(r.scn.Arrivals, r.cfg.Seed)
+	}
+}
+
+// answered takes a result and sends the user on its way.
+func (r *run) answered(u *user, sent time.Duration) {
+	first := r.scn.Arrivals != nil && u.step == 0 && u.repeat == 0
+	r.col.add(u, sent, first)
+	at := u.call.answered + u.pause(u.call.step)
+	if u.advance() {
+		r.agenda.push(u, at)
+		return
+	}
+	if r.scn.Users == nil {
+		r.agenda.leave(u)
+		return
+	}
+	u.begin()
+	// Where the curve falls, the users above it rest until it rises again, and go home when it never does.
+	if at, ok := r.scn.Users.curve.reaches(float64(u.slot+1), at); ok {
+		r.agenda.push(u, at)
+	}
+}
+
+// present is how many users or visitors there are at t.
+func (r *run) present(t time.Duration) int {
+	if r.scn.Users != nil {
+		return int(r.scn.Users.curve.at(t) + 1e-9)
+	}
+	return r.agenda.present()
+}
+
+// watch closes windows, samples the gauge and tells the progress until ctx ends.
+func (r *run) watch(ctx context.Context) {
+	r.gauge.sample(r.clock())
+	ticker := time.NewTicker(min(500*time.Millisecond, max(10*time.Millisecond, r.scn.Duration/20)))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := r.clock()
+		r.gauge.sample(now)
+		r.col.tick(now)
+		if r.cfg.Progress != nil {
+			r.cfg.Progress(r.progress(now))
+		}
+	}
+}
+
+func (r *run) progress(now time.Duration) Progress {
+	p := r.col.progress()
+	p.Elapsed, p.Total, p.Users = now, r.scn.Total(), r.present(now)
+	switch {
+	case now < r.scn.WarmUp:
+		p.State = WarmingUp
+	case now < r.scn.Total():
+		p.State = Measuring
+	default:
+		p.State = Finishing
+	}
+	return p
+}
+
+// abortError ends a run because a check with abort was broken.
+type abortError string
+
+func (e abortError) Error() string { return string(e) }

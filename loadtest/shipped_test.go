@@ -1,0 +1,67 @@
+package loadtest
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestShippedScenarios(t *testing.T) {
+	all, err := List(os.DirFS("../scenarios"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+		if s.Description == "" {
+			t.Errorf("%s: has no description", s.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"checkpoint-a", "checkpoint-before", "plain-http", "smoke"}, names); diff != "" {
+		t.Errorf("shipped scenarios (-want +got):\n%s", diff)
+	}
+}
+
+// The checkpoints are comparable because their users do the same things.
+func TestCheckpointsHaveOneUserModel(t *testing.T) {
+	fsys := os.DirFS("../scenarios")
+	type model struct {
+		Think Pause
+		Flows []Flow
+	}
+	var first *model
+	for _, name := range []string{"checkpoint-before.yaml", "checkpoint-a.yaml"} {
+		s, err := Load(fsys, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &model{Think: s.Think, Flows: s.Flows}
+		if first == nil {
+			first = m
+			continue
+		}
+		opt := cmp.AllowUnexported(Flow{}, Step{}, template{}, part{}, headerTemplate{}, take{}, pathPart{}, FieldCheck{})
+		if diff := cmp.Diff(first, m, opt); diff != "" {
+			t.Errorf("%s has other users than checkpoint-before:\n%s", name, diff)
+		}
+	}
+}
+
+// The plan's limit of 1,000 requests a minute from one address must not turn a checkpoint that is run from one machine
+// into a test of the limit.
+func TestCheckpointsStayBelowTheAddressLimit(t *testing.T) {
+	for _, name := range []string{"checkpoint-before.yaml", "checkpoint-a.yaml"} {
+		s, err := Load(os.DirFS("../scenarios"), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mean := (s.Think.Min + s.Think.Max) / 2
+		most := s.Users.curve.most() * (1 + min(s.Total(), time.Minute).Seconds()/mean.Seconds())
+		if most > 1000 {
+			t.Errorf("%s: %.0f requests in a minute", name, most)
+		}
+	}
+}
