@@ -11,11 +11,13 @@ import (
 
 // A cursor is a place in the matches of one query: the last match seen, its rank
 // and the generation that the rank and the total hold for. It is handed out
-// sealed with a code over its bytes, the query and the user, so that damage, and
-// use for another query or by another user, shows.
+// sealed with a code over its bytes, the page size, the query and the user, so
+// that damage, and use for another query or by another user, shows. Pages of one
+// size are at places that have page numbers, which a store without SearchAfter
+// can be asked for.
 type cursor struct {
 	gen      int64
-	position int64 // matches up to and with the last one seen
+	position int64 // matches up to and with the last one seen, a multiple of the page size
 	total    int64
 	score    float64
 	id       int64
@@ -48,11 +50,11 @@ func (l *Library) sealCursor(c cursor, s search) string {
 // is refused and not reinterpreted: ranks and total have changed with the
 // library, so the next page might repeat matches or leave some out unsaid.
 func (l *Library) openCursor(text string, s search) (*cursor, error) {
-	invalid := badInput(CodeCursorInvalid, "Parameter cursor must be the next_cursor of a page of the same query, unchanged.")
-	if l.after == nil || base64.RawURLEncoding.DecodedLen(len(text)) != cursorFields+cursorSeal {
+	invalid := badInput(CodeCursorInvalid, "Parameter cursor must be the next_cursor of a page of the same query and page_size, unchanged.")
+	if base64.RawURLEncoding.DecodedLen(len(text)) != cursorFields+cursorSeal {
 		return nil, invalid
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(b) != cursorFields+cursorSeal || b[0] != cursorVersion {
 		return nil, invalid
 	}
@@ -66,7 +68,7 @@ func (l *Library) openCursor(text string, s search) (*cursor, error) {
 	}
 	c := &cursor{gen: numbers[0], position: numbers[1], total: numbers[2], score: math.Float64frombits(uint64(numbers[3])), id: numbers[4]}
 	// Without a CursorKey anybody can compute the seal, so the numbers are checked as any input is.
-	if c.position < 1 || c.total < c.position || c.total > math.MaxInt32 || c.id < 1 || math.IsNaN(c.score) || math.IsInf(c.score, 0) {
+	if c.position < 1 || c.position%int64(s.size) != 0 || c.total < c.position || c.total > math.MaxInt32 || c.id < 1 || math.IsNaN(c.score) || math.IsInf(c.score, 0) {
 		return nil, invalid
 	}
 	if c.gen != s.gen {
@@ -78,6 +80,7 @@ func (l *Library) openCursor(text string, s search) (*cursor, error) {
 func (l *Library) seal(fields []byte, s search) []byte {
 	mac := hmac.New(sha256.New, l.cfg.CursorKey)
 	mac.Write(fields)
+	mac.Write(binary.BigEndian.AppendUint32(nil, uint32(s.size)))
 	// Lengths in front keep ("ab", "c") and ("a", "bc") apart.
 	var lengths bytes.Buffer
 	for _, part := range []string{s.scope.Owner, s.canonical} {

@@ -90,7 +90,7 @@ const defaultLoadTimeout = 30 * time.Second
 type Library struct {
 	cfg    Config
 	store  Store
-	after  afterSearcher // nil: no cursors
+	after  afterSearcher // store, or nil when it is none
 	cache  *cache
 	ingest *ingestGate
 	log    *slog.Logger
@@ -159,7 +159,7 @@ const MaxBatch = 1000
 // Batch returns the passages of 1 to MaxBatch ids by at most one statement:
 // found in the order of ids, an id that is there twice twice; unknown ids, each
 // once, in the order of their first place. A passage that the scope may not see
-// is unknown. Concurrent batches share the passages that both wait for.
+// is unknown. Of concurrent batches one asks for each passage, the others wait for it.
 func (l *Library) Batch(ctx context.Context, sc store.Scope, ids []int64) (found []store.Passage, unknown []int64, err error) {
 	switch {
 	case len(ids) == 0:

@@ -34,7 +34,8 @@ type SearchRequest struct {
 	PageSize       int // 1 to MaxPageSize
 	IncludeDetails bool
 	// Cursor is the NextCursor of the page before; Page is then ignored. It holds
-	// for the query and the user it was given to until the library changes.
+	// for the query, the page size and the user it was given to, until the library
+	// changes.
 	Cursor string
 }
 
@@ -201,12 +202,9 @@ func (l *Library) next(s search, page *searchPage, total int) (bool, string) {
 	if s.after != nil {
 		before = s.after.position
 	}
-	seen := before + int64(len(page.results))
+	seen := before + int64(s.size)
 	if seen >= int64(total) || len(page.results) == 0 {
 		return false, ""
-	}
-	if l.after == nil {
-		return true, ""
 	}
 	last := page.results[len(page.results)-1]
 	return true, l.sealCursor(cursor{gen: s.gen, position: seen, total: int64(total), score: last.Score, id: last.ID}, s)

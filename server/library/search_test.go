@@ -200,12 +200,18 @@ func TestTruncatedQueryIsSaid(t *testing.T) {
 	}
 }
 
+// plainStore is a store without SearchAfter.
+type plainStore struct{ Store }
+
 func TestCursorWalksAllMatchesOnce(t *testing.T) {
-	for _, access := range []Access{TwoStatements, FiveStatements} {
+	for i, access := range []Access{TwoStatements, FiveStatements, TwoStatements} {
 		st := newFakeStore(120)
 		cfg := cached
 		cfg.Access = access
 		l := openFake(t, st, cfg)
+		if i == 2 {
+			l = open(t, plainStore{st}, cfg)
+		}
 		var ids []int64
 		req := SearchRequest{Query: "being", Page: 1, PageSize: 7, IncludeDetails: true}
 		for n := 1; ; n++ {
@@ -258,6 +264,10 @@ func TestCursorRefusals(t *testing.T) {
 		}
 	}
 	f("ada", "being word", good, "")
+	_, err := l.Search(t.Context(), store.Scope{Owner: "ada"}, SearchRequest{Query: "being word", PageSize: 25, Cursor: good})
+	if got := codeOf(err); got != CodeCursorInvalid {
+		t.Errorf("a cursor of pages of 50 for pages of 25: %q", got)
+	}
 	f("ada", "WORD  being", good, "") // the same query in other letters
 	f("bob", "being word", good, CodeCursorInvalid)
 	f("", "being word", good, CodeCursorInvalid)
@@ -274,8 +284,7 @@ func TestCursorRefusals(t *testing.T) {
 		bent[i] ^= 1
 		f("ada", "being word", base64.RawURLEncoding.EncodeToString(bent), CodeCursorInvalid)
 	}
-	_, err = l.Search(t.Context(), store.Scope{Owner: "ada"}, SearchRequest{Query: "being word", PageSize: 1001, Cursor: good})
-	if codeOf(err) != CodePageSizeRange {
+	if _, err = l.Search(t.Context(), store.Scope{Owner: "ada"}, SearchRequest{Query: "being word", PageSize: 1001, Cursor: good}); codeOf(err) != CodePageSizeRange {
 		t.Errorf("a page size of 1001 with a cursor: %v", err)
 	}
 	st.add("ada", "being word more")
@@ -285,7 +294,7 @@ func TestCursorRefusals(t *testing.T) {
 // Whoever knows that there is no key can seal what he likes: it must not reach further than a query of his own.
 func TestForgedCursorIsHarmless(t *testing.T) {
 	l := openFake(t, newFakeStore(10), cached)
-	s, err := l.check(t.Context(), store.Scope{}, ask("being"))
+	s, err := l.check(t.Context(), store.Scope{}, SearchRequest{Query: "being", Page: 1, PageSize: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +308,8 @@ func TestForgedCursorIsHarmless(t *testing.T) {
 	f(cursor{position: 5, total: 10, score: 0.2, id: 5}, "")
 	f(cursor{position: 0, total: 10, score: 0.2, id: 5}, CodeCursorInvalid)
 	f(cursor{position: -5, total: 10, score: 0.2, id: 5}, CodeCursorInvalid)
-	f(cursor{position: 11, total: 10, score: 0.2, id: 5}, CodeCursorInvalid)
+	f(cursor{position: 4, total: 10, score: 0.2, id: 5}, CodeCursorInvalid)
+	f(cursor{position: 15, total: 10, score: 0.2, id: 5}, CodeCursorInvalid)
 	f(cursor{position: 5, total: math.MaxInt64, score: 0.2, id: 5}, CodeCursorInvalid)
 	f(cursor{position: 5, total: 10, score: math.NaN(), id: 5}, CodeCursorInvalid)
 	f(cursor{position: 5, total: 10, score: math.Inf(1), id: 5}, CodeCursorInvalid)
@@ -368,7 +378,7 @@ func FuzzCursor(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	s := search{canonical: "being"}
+	s := search{canonical: "being", size: 1}
 	f.Add(l.sealCursor(cursor{position: 1, total: 2, score: 1, id: 1}, s))
 	f.Add("")
 	f.Add("AAAA")
