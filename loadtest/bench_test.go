@@ -1,0 +1,180 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// growth runs requests against nothing and returns how many bytes the heap grows with each, between the 10,000th and
+// the last one.
+func growth(tb testing.TB, requests int64) float64 {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // what the first one moved to the pools' victims goes now
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var n atomic.Int64
+	var first, last int64
+	serve := roundTripper(func(*http.Request) (*http.Response, error) {
+		switch n.Add(1) {
+		case 10_000:
+			first = heap()
+		case requests:
+			last = heap()
+			cancel()
+		}
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"results":[{"id":1},{"id":2}]}`))}, nil
+	})
+	// One user, so that the heap is read while nothing else happens.
+	s := mustParse(tb, `
+duration: 10m
+users: {count: 1}
+feeders: {q: {values: [a, b, c]}}
+flows:
+  - name: f
+    steps:
+      - name: search
+        post: /search
+        json: '{"q":"{{q}}"}'
+        take: {id: {path: "results[*].id", pick: random}}
+      - {name: read, get: "/content/{{id}}"}
+`)
+	if _, err := Run(ctx, Config{Scenario: s, Target: "http://nowhere", transport: serve}); err != nil {
+		tb.Fatal(err)
+	}
+	return float64(last-first) / float64(requests-10_000)
+}
+
+// roundTripper makes an http.RoundTripper of a function.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Memory must not grow with the number of requests. The bound leaves room for what the runtime itself does meanwhile.
+func TestMemoryDoesNotGrow(t *testing.T) {
+	if got := growth(t, 30_000); got > 1 {
+		t.Errorf("the heap grows by %.2f bytes per request, at most 1 is allowed", got)
+	}
+}
+
+func BenchmarkMemoryPerRequest(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(growth(b, 510_000), "B/request")
+	}
+}
+
+// tinyServer answers every GET on a connection with the same few bytes and does no more, so that a benchmark in the same
+// process measures the generator. It reads requests without a body whose head comes in one segment.
+func tinyServer(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { l.Close() })
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Length: 15\r\nContent-Type: application/json\r\n\r\n{\"results\":[1]}")
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				room := make([]byte, 4096)
+				for {
+					if _, err := conn.Read(room); err != nil {
+						return
+					}
+					if _, err := conn.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// BenchmarkRequests reports what the generator does with a second of CPU. The CPU of the tiny server is in it.
+func BenchmarkRequests(b *testing.B) {
+	for _, load := range []string{"users: {count: 32}", "users: {count: 32}\nconnections: per_user", "arrivals: {rate: 5000/s}", "users: {count: 5000}\nthink: {mean: 1s}"} {
+		b.Run(strings.ReplaceAll(load, "\n", ","), func(b *testing.B) {
+			target := tinyServer(b)
+			s := mustParse(b, "warm_up: 1s\nduration: 2s\n"+load+oneStep)
+			for b.Loop() {
+				before, _, err := readProcess()
+				if err != nil {
+					b.Fatal(err)
+				}
+				r, err := Run(context.Background(), Config{Scenario: s, Target: target})
+				if err != nil {
+					b.Fatal(err)
+				}
+				after, _, err := readProcess()
+				if err != nil {
+					b.Fatal(err)
+				}
+				if r.Total.OK != r.Total.Completed {
+					b.Fatal(r.Errors)
+				}
+				b.ReportMetric(float64(r.Total.Completed+r.WarmUp)/(after-before).Seconds(), "requests/CPU-s")
+				b.ReportMetric(1000*r.Generator.SendLag.P50MS, "lag-p50-µs")
+				b.ReportMetric(1000*r.Generator.SendLag.P99MS, "lag-p99-µs")
+				b.ReportMetric(r.Generator.RSSMiB, "RSS-MiB")
+			}
+		})
+	}
+}
+
+// BenchmarkSchedule is what the agenda costs per request when 10,000 users think.
+func BenchmarkSchedule(b *testing.B) {
+	clock := time.Duration(0)
+	a := &agenda{ctx: context.Background(), end: forever, last: forever, clock: func() time.Duration { return clock }, wait: newTimerWaiter()}
+	s := mustParse(b, "users: {count: 1}\nthink: {mean: 3s}"+oneStep)
+	run := newShared(s, "http://nowhere", "")
+	for i := range 10_000 {
+		u := newUser(i, run, 1)
+		a.push(u, u.pause(s.steps[0]))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		clock = a.queue[0].at
+		u, ok := a.next()
+		if !ok {
+			b.Fatal("the agenda is over")
+		}
+		a.push(u, clock+u.pause(s.steps[0]))
+	}
+}
+
+// BenchmarkPrepare is what it costs to make a request from its templates.
+func BenchmarkPrepare(b *testing.B) {
+	s := mustParse(b, `
+users: {count: 1}
+feeders: {query: {values: ["being and time", "düşünce", dasein], pick: zipf}}
+flows:
+  - {name: f, steps: [{name: s, post: "/api/search", json: '{"query": "{{query}}", "page_size": 20}'}]}
+`)
+	u := newUser(0, newShared(s, "http://127.0.0.1:5001", ""), 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		u.begin()
+		if r := u.prepare(); len(r.body) == 0 {
+			b.Fatal(fmt.Sprint(r))
+		}
+	}
+}
