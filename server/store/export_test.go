@@ -29,3 +29,15 @@ func Migrations() fs.FS {
 	}
 	return files
 }
+
+// MergeIn is the first part of Optimize, in steps of that many pages.
+func (s *SQLite) MergeIn(ctx context.Context, pages int) error { return s.merge(ctx, pages) }
+
+// TakeFirstMigration is what a process does that found it missing and waited for the writer.
+func (s *SQLite) TakeFirstMigration(ctx context.Context) error {
+	steps, err := loadMigrations(Migrations())
+	if err != nil {
+		return err
+	}
+	return s.takeMigration(ctx, steps[0])
+}

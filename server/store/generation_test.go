@@ -60,6 +60,30 @@ func TestGenerationOfAnotherProcess(t *testing.T) {
 	})
 }
 
+// TestChangesOfTwoProcesses holds that a change of this process does not hide an
+// earlier one of another, of which it has not heard yet.
+func TestChangesOfTwoProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "library.db")
+	here, there := open(t, path, store.Options{}), open(t, path, store.Options{})
+	ctx, ada := t.Context(), store.Scope{Owner: "ada"}
+	book, err := there.Ingest(ctx, store.NewBook{Owner: "ada", Hash: "1", Passages: []store.NewPassage{{Content: "hers"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := here.Ingest(ctx, store.NewBook{Hash: "2", Passages: []store.NewPassage{{Content: "everybody's"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for begin := time.Now(); ; {
+		_, err := here.Passage(ctx, ada, book.PassageIDs[0])
+		if err == nil {
+			return
+		}
+		if time.Since(begin) > 20*store.ChangeInterval {
+			t.Fatalf("her book is not noticed: %v", err)
+		}
+	}
+}
+
 // TestIdleGenerationReadsNothing holds that asking costs no statement while nothing is written.
 func TestIdleGenerationReadsNothing(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "library.db"), store.Options{})

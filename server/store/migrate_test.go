@@ -36,6 +36,19 @@ func TestOpenTogether(t *testing.T) {
 	checkWhole(t, path)
 }
 
+// TestMigrationTakenMeanwhile is the second of two processes: it saw the step
+// missing, waited for the writer, and finds it taken.
+func TestMigrationTakenMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "library.db")
+	s := open(t, path, store.Options{})
+	if err := s.TakeFirstMigration(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := migrationsOnRecord(t, path); got != 1 {
+		t.Errorf("%d migrations on record, want 1", got)
+	}
+}
+
 func migrationsOnRecord(t *testing.T, path string) (n int) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)

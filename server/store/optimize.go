@@ -18,15 +18,8 @@ const mergePages = 1000
 // writers, of other processes too, go on meanwhile. Stopped half-way it leaves
 // a library in good order, and another call goes on from there.
 func (s *SQLite) Optimize(ctx context.Context) error {
-	// The first step takes all segments together, the others go on with them.
-	for pages := -mergePages; ; pages = mergePages {
-		done, err := s.mergeStep(ctx, pages)
-		if err != nil {
-			return fmt.Errorf("optimize library: %w", err)
-		}
-		if done {
-			break
-		}
+	if err := s.merge(ctx, mergePages); err != nil {
+		return fmt.Errorf("optimize library: %w", err)
 	}
 	conn, err := s.pools.Write().Acquire(ctx)
 	if err != nil {
@@ -40,6 +33,17 @@ func (s *SQLite) Optimize(ctx context.Context) error {
 		return fmt.Errorf("optimize library: %w", err)
 	}
 	return nil
+}
+
+// merge merges the index in steps of that many pages.
+func (s *SQLite) merge(ctx context.Context, pages int) error {
+	// The first step takes all segments together, the others go on with them.
+	for step := -pages; ; step = pages {
+		done, err := s.mergeStep(ctx, step)
+		if err != nil || done {
+			return err
+		}
+	}
 }
 
 // mergeStep merges up to that many pages. SQLite says that nothing was left to

@@ -39,6 +39,12 @@ func TestOptimizeLeavesOneSegment(t *testing.T) {
 	if got := segments(); got < 2 {
 		t.Fatalf("%d segments before: nothing to merge", got)
 	}
+	if err := s.MergeIn(t.Context(), 1); err != nil { // in as many steps as can be
+		t.Fatal(err)
+	}
+	if got := segments(); got != 1 {
+		t.Errorf("%d segments after steps of a page", got)
+	}
 	for range 2 { // the second finds nothing to do
 		if err := s.Optimize(t.Context()); err != nil {
 			t.Fatal(err)
