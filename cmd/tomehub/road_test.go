@@ -295,7 +295,7 @@ func TestStopsOnSIGTERM(t *testing.T) {
 // The phases say in the log which pools they open.
 func TestPoolLineOfAPhase(t *testing.T) {
 	s := startServer(t, t.TempDir(), "--phase", "A")
-	if want := "Database pool: min=5, max=40, timeout=30s"; !strings.Contains(s.stderr.String(), want) {
+	if want := "Database pool: min=5, max=40, timeout=30s"; !strings.Contains(stopped(t, s), want) {
 		t.Errorf("the log lacks %q:\n%s", want, s.stderr)
 	}
 }
