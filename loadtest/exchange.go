@@ -21,12 +21,18 @@ const maxAnswer = 16 << 20
 // or worse than it was sent: no proxy, no compression of its own, no redirects, HTTP/1.1.
 func newTransport(conns int) *http.Transport {
 	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
-	return &http.Transport{
+	t := &http.Transport{
 		DialContext:         dialer.DialContext,
 		MaxIdleConnsPerHost: conns,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
 	}
+	if conns == 1 {
+		// One of thousands of users with connections of their own: 1 KiB takes the head of an answer just as well as the
+		// usual 4, and 10,000 users need 290 MiB in place of 410.
+		t.ReadBufferSize, t.WriteBufferSize = 1<<10, 1<<10
+	}
+	return t
 }
 
 // An exchange sends each request of an attack, reads the whole answer, and sets the call of its user.
