@@ -294,37 +294,6 @@ func BenchmarkPassages(b *testing.B) {
 	})
 }
 
-// BenchmarkIngest stores books of ever new invented text.
-func BenchmarkIngest(b *testing.B) {
-	for _, size := range []int{50, 1000} {
-		b.Run(fmt.Sprintf("passages=%d", size), func(b *testing.B) {
-			s := open(b, filepath.Join(b.TempDir(), "library.db"), store.Options{})
-			text := newText(3)
-			books := make([]store.NewBook, 10_000/size)
-			for i := range books {
-				books[i] = text.book("", "", size)
-			}
-			n := 0
-			for b.Loop() {
-				book := books[n%len(books)]
-				book.Hash = fmt.Sprint(n)
-				if _, err := s.Ingest(b.Context(), book); err != nil {
-					b.Fatal(err)
-				}
-				n++
-			}
-			b.ReportMetric(float64(n*size)/b.Elapsed().Seconds(), "passages/s")
-			if testing.Verbose() {
-				for _, st := range s.Statements() {
-					if st.Elapsed > b.Elapsed()/100 {
-						b.Logf("%-16s %5.1f %%", st.Name, 100*float64(st.Elapsed)/float64(b.Elapsed()))
-					}
-				}
-			}
-		})
-	}
-}
-
 // BenchmarkTracing is the smallest statement, through the store and through the pool alone.
 func BenchmarkTracing(b *testing.B) {
 	b.Run("store", func(b *testing.B) {
@@ -363,17 +332,4 @@ func ping(ctx context.Context, p *pool.Pool) error {
 	for rows.Next() {
 	}
 	return rows.Err()
-}
-
-func BenchmarkIndexText(b *testing.B) {
-	for name, passage := range map[string]string{
-		"ascii": newText(1).passage(), "turkish": strings.Repeat("Düşünce özgürlüğü, bilinç ve zaman; varlık ışığı. ", 14), "chinese": strings.Repeat("電車で東京へ行く。", 40),
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(passage)))
-			for b.Loop() {
-				store.IndexText(passage)
-			}
-		})
-	}
 }
