@@ -10,6 +10,11 @@ const (
 	chapterRunes  = 120 // longest name of one heading within Section.Chapter
 	chapterLevels = 6   // most headings in one path
 	chapterJoin   = " / "
+
+	// A book of 50 MiB has some 170,000 paragraphs. Files of nothing but line ends would have fifty million, and each
+	// costs sixteen bytes and more beyond its text.
+	maxParagraphs = 1_000_000
+	maxSections   = 250_000
 )
 
 // A builder gathers sections while a reader walks through a book. Headings have a rank: the lower, the further out.
@@ -22,6 +27,7 @@ type builder struct {
 	heads    []string // text of headings which have had no paragraph yet
 	sections []draft
 	added    int // paragraphs so far
+	headed   int // headings so far
 }
 
 type level struct {
@@ -66,6 +72,7 @@ func (b *builder) openPath(names []string) {
 
 func (b *builder) headingText(text string) {
 	b.bytes += int64(len(text))
+	b.headed++
 	b.heads = append(b.heads, text)
 }
 
@@ -109,13 +116,25 @@ func (b *builder) begin() {
 	b.moved = false
 }
 
-// full reports whether the text outgrew its bound.
-func (b *builder) full() bool { return b.bytes > b.lim.MaxTextBytes }
+// full reports whether the text outgrew a bound. Readers ask after each paragraph, and stop.
+func (b *builder) full() bool { return b.overflow() != nil }
+
+func (b *builder) overflow() error {
+	switch {
+	case b.bytes > b.lim.MaxTextBytes:
+		return refuse(TooLarge, "the file's text is longer than the %s allowed", size(b.lim.MaxTextBytes))
+	case b.added+b.headed > maxParagraphs:
+		return refuse(TooLarge, "the file has more than %d paragraphs, the most of one book; cut it into volumes", maxParagraphs)
+	case len(b.sections) > maxSections:
+		return refuse(TooLarge, "the file has more than %d chapters and pages, the most of one book; cut it into volumes", maxSections)
+	}
+	return nil
+}
 
 // finish returns the sections. A heading equal to the book's title is left out of every path but the text of it stays.
 func (b *builder) finish(title string) ([]Section, error) {
-	if b.full() {
-		return nil, refuse(TooLarge, "the file's text is longer than the %s allowed", size(b.lim.MaxTextBytes))
+	if err := b.overflow(); err != nil {
+		return nil, err
 	}
 	if len(b.heads) > 0 {
 		b.begin()

@@ -102,6 +102,10 @@ func TestReadBounds(t *testing.T) {
 	f("<html><p>"+strings.Repeat("a ", 500), Limits{MaxTextBytes: 900}, TooLarge)
 	f("# A\n\n"+strings.Repeat("a ", 500), Limits{MaxTextBytes: 900}, TooLarge)
 	f("\xff\xfe"+strings.Repeat("\x2d\x4e", 400), Limits{MaxTextBytes: 900}, TooLarge) // three bytes each as UTF-8
+	f(strings.Repeat("a\n\n", maxParagraphs+1), Limits{}, TooLarge)
+	f("- x\n\n"+strings.Repeat("- a\n", maxParagraphs+1), Limits{}, TooLarge)
+	f("<html>"+strings.Repeat("<h1>a", maxParagraphs+1), Limits{}, TooLarge)
+	f(strings.Repeat("a\f", maxSections+1), Limits{}, TooLarge)
 	if _, err := Read([]byte(strings.Repeat("a ", 50)), Limits{MaxBytes: 100}); err != nil {
 		t.Errorf("Read of exactly MaxBytes: %v", err)
 	}

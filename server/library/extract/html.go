@@ -87,8 +87,8 @@ func (r *htmlReader) read(src io.Reader) error {
 		case html.EndTagToken:
 			r.end()
 		}
-		if r.b.full() {
-			return refuse(TooLarge, "the file's text is longer than the %s allowed", size(r.b.lim.MaxTextBytes))
+		if err := r.b.overflow(); err != nil {
+			return err
 		}
 	}
 }

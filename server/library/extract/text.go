@@ -120,6 +120,9 @@ func (r *textReader) block(b block) {
 			return
 		}
 		r.pageParagraphs(picture(p))
+		if r.full() {
+			return
+		}
 		r.fresh = false
 	}
 	r.blocks++
@@ -139,7 +142,7 @@ func (r *textReader) pageParagraphs(p string) {
 	for {
 		before, after, page, ok := inlinePage(p)
 		r.paragraph(strings.TrimSpace(before))
-		if !ok {
+		if !ok || r.full() {
 			return
 		}
 		r.pages.pin(page)
