@@ -89,6 +89,9 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if retry > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(retry)}
 	}
+	if r.challenge != "" {
+		h["Www-Authenticate"] = []string{r.challenge}
+	}
 	if r.closes {
 		h["Connection"] = closeConnection
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/store"
 )
@@ -20,6 +21,7 @@ type refusal struct {
 	code       string
 	detail     string
 	retryAfter time.Duration // 0 sends no Retry-After
+	challenge  string        // of a 401: WWW-Authenticate
 	closes     bool          // the connection ends with the answer: its body was not read
 }
 
@@ -61,6 +63,11 @@ func (s *Server) refusalFor(ctx context.Context, err error) *refusal {
 		return nil
 	}
 	if r := refusalOfInput(err); r != nil {
+		return r
+	}
+	if e, ok := errors.AsType[*identity.Error](err); ok {
+		r := refuse(e.Status(), string(e.Code), "%s", e.Message)
+		r.retryAfter, r.challenge = e.RetryAfter, e.Challenge()
 		return r
 	}
 	switch {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
@@ -45,14 +44,14 @@ func (s *Server) admit(perUser *limit.Rule) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		x := exchangeOf(c)
 		x.client = limit.ClientKey(c.Request, s.cfg.TrustedProxies)
-		owner, refused := s.identify(c.Request)
+		caller, refused := s.identity.Identify(c.Request)
 		charges := make([]limit.Charge, 2, limit.MaxCharges)
 		charges[0] = limit.Charge{Rule: s.limits.global, Client: x.client}
 		charges[1] = limit.Charge{Rule: s.limits.total}
 		if refused == nil {
-			x.owner = owner
+			x.owner = caller.Owner
 			if perUser != nil {
-				charges = append(charges, limit.Charge{Rule: *perUser, Client: limit.UserKey(owner, x.client)})
+				charges = append(charges, limit.Charge{Rule: *perUser, Client: limit.UserKey(x.owner, x.client)})
 			}
 		}
 		outcome := s.limits.limiter.Allow(c.Request.Context(), charges...)
@@ -78,22 +77,4 @@ func rateExceeded(d limit.Decision) error {
 		d.Limit, whose[d.Rule.Name], d.Rule.Setting, limit.Seconds(d.RetryAfter))
 	r.retryAfter = d.RetryAfter
 	return r
-}
-
-// maxUser bounds the name in X-Tomehub-User.
-const maxUser = 128
-
-// userHeader believes X-Tomehub-User: a name of letters, digits and a little punctuation.
-// Without the header a caller is nobody and sees the shared library.
-func userHeader(r *http.Request) (string, error) {
-	values := r.Header["X-Tomehub-User"]
-	switch {
-	case len(values) == 0:
-		return "", nil
-	case len(values) > 1:
-		return "", badRequest("bad_user", "X-Tomehub-User is there %d times: send it once", len(values))
-	case !saneID(values[0]) || len(values[0]) > maxUser:
-		return "", badRequest("bad_user", "%s", fmt.Sprintf("X-Tomehub-User is %s: want 1 to %d letters, digits or -_.:/+=@", quoted(values[0]), maxUser))
-	}
-	return values[0], nil
 }

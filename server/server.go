@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
 	"github.com/tomehub/tomehub/server/store"
@@ -43,9 +44,10 @@ type Deps struct {
 	Logger  *slog.Logger   // nil logs nothing
 	Level   *slog.LevelVar // of Logger; the admin listener reads and changes it
 
-	// Identify says who sent a request; "" is a caller who sees the shared library alone.
-	// Nil believes the header X-Tomehub-User, which is right only where every caller is trusted.
-	Identify func(*http.Request) (owner string, err error)
+	// Identity says who sent a request; an anonymous caller sees the shared library alone.
+	// Nil is identity.Off, which is right only where every caller is trusted. Run does its
+	// background work, if it has any.
+	Identity identity.Verifier
 
 	// LimitStorage counts requests for Config.RateLimits; nil counts in this process. Run does
 	// its background work; closing it is the caller's.
@@ -69,7 +71,7 @@ type Server struct {
 	deps     Deps
 	lib      Library
 	log      *slog.Logger
-	identify func(*http.Request) (string, error)
+	identity identity.Verifier
 	limits   *limits
 	ingests  *ingestSlots
 	pinger   *pinger
@@ -100,14 +102,14 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, fmt.Errorf("configure server: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, deps: deps, lib: deps.Library, log: deps.Logger, identify: deps.Identify,
+		cfg: cfg, deps: deps, lib: deps.Library, log: deps.Logger, identity: deps.Identity,
 		limits: limits, ingests: newIngestSlots(cfg.MaxIngests), cors: newCORS(cfg.CORSOrigins), started: time.Now(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if s.identify == nil {
-		s.identify = userHeader
+	if s.identity == nil {
+		s.identity = identity.Off{}
 	}
 	s.inFlight.ended = make(chan struct{}, 1)
 	s.pinger = newPinger(deps.Library.Ping)
@@ -160,6 +162,12 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(work)
 	running.Go(func() { _ = s.limits.limiter.Run(background) }) // returns nil when background ends
+	if keeper, ok := s.identity.(interface{ Run(context.Context) error }); ok {
+		running.Go(func() { _ = keeper.Run(background) }) // keeps the keys of tokens fresh; nil likewise
+	}
+	if v, ok := s.identity.(interface{ Run(context.Context) error }); ok {
+		running.Go(func() { _ = v.Run(background) }) // likewise
+	}
 	if s.deps.Ready != nil {
 		s.deps.Ready(s.Addrs())
 	}

@@ -107,7 +107,7 @@ func TestWriteHeaders(t *testing.T) {
 		WriteHeaders(h, decisions...)
 		got := map[string]string{}
 		for k := range h {
-			got[k] = h.Get(k)
+			got[k] = strings.Join(h[k], "|")
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", why, diff)
@@ -116,22 +116,22 @@ func TestWriteHeaders(t *testing.T) {
 	unix := func(d time.Duration) string { return itoa(ceilUnix(at(d))) }
 	f("no rule is on", map[string]string{})
 	f("admitted: the scarcer rule first", map[string]string{
-		"X-Ratelimit-Limit": "100", "X-Ratelimit-Remaining": "7", "X-Ratelimit-Reset": unix(59500 * time.Millisecond),
-		"Ratelimit-Policy": `"global";q=1000;w=60, "search";q=100;w=60`,
-		"Ratelimit":        `"global";r=900;t=31, "search";r=7;t=60`,
+		"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "7", "X-RateLimit-Reset": unix(59500 * time.Millisecond),
+		"RateLimit-Policy": `"global";q=1000;w=60, "search";q=100;w=60`,
+		"RateLimit":        `"global";r=900;t=31, "search";r=7;t=60`,
 	},
 		Decision{Rule: globalRule, Allowed: true, Limit: 1000, Remaining: 900, Reset: at(30500 * time.Millisecond)},
 		Decision{Rule: searchRule, Allowed: true, Limit: 100, Remaining: 7, Reset: at(59500 * time.Millisecond)})
 	f("refused: the longest wait, rounded up", map[string]string{
-		"X-Ratelimit-Limit": "100", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": unix(50 * time.Second), "Retry-After": "20",
-		"Ratelimit-Policy": `"global";q=1000;w=60, "search";q=100;w=60`,
-		"Ratelimit":        `"global";r=0;t=1, "search";r=0;t=20`,
+		"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(50 * time.Second), "Retry-After": "20",
+		"RateLimit-Policy": `"global";q=1000;w=60, "search";q=100;w=60`,
+		"RateLimit":        `"global";r=0;t=1, "search";r=0;t=20`,
 	},
 		Decision{Rule: globalRule, Limit: 1000, RetryAfter: time.Millisecond, Reset: at(time.Second)},
 		Decision{Rule: searchRule, Limit: 100, RetryAfter: 19001 * time.Millisecond, Reset: at(50 * time.Second)})
 	f("admitted as the last one: when the next is free", map[string]string{
-		"X-Ratelimit-Limit": "10", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": unix(time.Minute),
-		"Ratelimit-Policy": `"ingest";q=10;w=60`, "Ratelimit": `"ingest";r=0;t=12`,
+		"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": unix(time.Minute),
+		"RateLimit-Policy": `"ingest";q=10;w=60`, "RateLimit": `"ingest";r=0;t=12`,
 	},
 		Decision{Rule: ingestRule, Allowed: true, Limit: 10, RetryAfter: 12 * time.Second, Reset: at(time.Minute)})
 }

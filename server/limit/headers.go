@@ -20,6 +20,7 @@ func WriteHeaders(h http.Header, decisions ...Decision) {
 	if len(decisions) == 0 {
 		return
 	}
+	// The names are written as the documents of the field and the plan spell them, not as Go would: people grep for them.
 	now := time.Now()
 	first, refused := refusal(decisions)
 	if !refused {
@@ -30,12 +31,12 @@ func WriteHeaders(h http.Header, decisions ...Decision) {
 			}
 		}
 	}
-	h.Set("X-Ratelimit-Limit", strconv.Itoa(first.Limit))
-	h.Set("X-Ratelimit-Remaining", strconv.Itoa(first.Remaining))
-	h.Set("X-Ratelimit-Reset", strconv.FormatInt(ceilUnix(first.Reset), 10))
+	h["X-RateLimit-Limit"] = []string{strconv.Itoa(first.Limit)}
+	h["X-RateLimit-Remaining"] = []string{strconv.Itoa(first.Remaining)}
+	h["X-RateLimit-Reset"] = []string{strconv.FormatInt(ceilUnix(first.Reset), 10)}
 	var buf [2 * 32 * MaxCharges]byte
-	h.Set("Ratelimit-Policy", string(appendPolicy(buf[:0], decisions)))
-	h.Set("Ratelimit", string(appendState(buf[:0], decisions, now)))
+	h["RateLimit-Policy"] = []string{string(appendPolicy(buf[:0], decisions))}
+	h["RateLimit"] = []string{string(appendState(buf[:0], decisions, now))}
 	if refused {
 		h.Set("Retry-After", strconv.FormatInt(Seconds(first.RetryAfter), 10))
 	}

@@ -1,0 +1,341 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/store"
+)
+
+// BenchmarkHTTP measures what a client sees: the API on a real connection, over a library of
+// invented text on SQLite. What is compared is measured by turns in one loop, so that a busy
+// machine spoils both alike; ns/op is the side named first. Libraries are built once and shared.
+func BenchmarkHTTP(b *testing.B) {
+	libs := &benchLibraries{bySize: map[int]string{}}
+	if dir, err := os.MkdirTemp("", "tomehub-bench-"); err != nil {
+		b.Fatal(err)
+	} else {
+		libs.dir = dir
+		b.Cleanup(func() { os.RemoveAll(dir) })
+	}
+	b.Run("batch=100", func(b *testing.B) { benchBatch(b, libs) })
+	b.Run("page", func(b *testing.B) { benchPage(b, libs) })
+	b.Run("search", func(b *testing.B) { benchSearch(b, libs) })
+	b.Run("pools", func(b *testing.B) { benchPools(b, libs) })
+}
+
+// benchBatch asks for 100 passages at once, and by 100 requests on the same connection.
+func benchBatch(b *testing.B, libs *benchLibraries) {
+	c := serveBench(b, openBench(b, libs.path(b, 5_000), benchPoolConfig(), library.Config{}))
+	ids := make([]string, 100)
+	singles := make([][]byte, 100)
+	for i := range ids {
+		ids[i] = strconv.Itoa(i*37%5000 + 1)
+		singles[i] = get("/api/content/" + ids[i])
+	}
+	batch := post("/api/content/batch", `{"ids":[`+strings.Join(ids, ",")+`]}`)
+	var one, many time.Duration
+	var statements [2]int
+	for b.Loop() {
+		start := time.Now()
+		_, statements[0] = c.ask(b, batch)
+		middle := time.Now()
+		statements[1] = 0
+		for _, request := range singles {
+			_, n := c.ask(b, request)
+			statements[1] += n
+		}
+		one += middle.Sub(start)
+		many += time.Since(middle)
+	}
+	if statements != [2]int{1, 100} {
+		b.Errorf("%v statements, want 1 and 100", statements)
+	}
+	report(b, one, "ns/op")
+	report(b, many, "ns/100_reads")
+	b.ReportMetric(float64(many)/float64(one), "reads/batch")
+}
+
+// benchPage asks for the first page of 50 of a search with 10,000 matches and more, and for
+// all of them, as a client did before there were pages: in as few requests as there can be.
+func benchPage(b *testing.B, libs *benchLibraries) {
+	size := 100_000
+	if testing.Short() {
+		size = 5_000
+	}
+	c := serveBench(b, openBench(b, libs.path(b, size), benchPoolConfig(), library.Config{}))
+	const query = "/api/search?include=details&q="
+	first := get(query + word(commonRank))
+	var one, all time.Duration
+	var page, total searchPageFields
+	for b.Loop() {
+		start := time.Now()
+		page, _ = c.search(b, first)
+		middle := time.Now()
+		total, _ = c.search(b, get(query+word(commonRank)+"&page_size=1000"))
+		for next := total; next.HasNext; {
+			next, _ = c.search(b, get(query+word(commonRank)+"&page_size=1000&cursor="+next.NextCursor))
+			total.Results = append(total.Results, next.Results...)
+		}
+		one += middle.Sub(start)
+		all += time.Since(middle)
+	}
+	if len(page.Results) != 50 || len(total.Results) != page.Total || page.Total < size/10 {
+		b.Errorf("%d and %d results of %d matches", len(page.Results), len(total.Results), page.Total)
+	}
+	report(b, one, "ns/op")
+	report(b, all, "ns/all")
+	b.ReportMetric(float64(all)/float64(one), "all/page")
+	b.ReportMetric(float64(page.Total), "matches")
+}
+
+// report reports a time per iteration.
+func report(b *testing.B, total time.Duration, unit string) {
+	b.ReportMetric(float64(total)/float64(b.N), unit)
+}
+
+// benchPoolConfig has the pools of phases C and D.
+func benchPoolConfig() pool.Config {
+	return pool.Config{
+		Read:    pool.Bounds{Min: 5, Size: 50, SizeSetting: "DB_POOL_READ_SIZE"},
+		Write:   pool.Bounds{Min: 2, Size: 10, SizeSetting: "DB_POOL_WRITE_SIZE"},
+		Timeout: 30 * time.Second, Recycle: time.Hour, QueryTimeout: 30 * time.Second,
+	}
+}
+
+// openBench opens the library file at path.
+func openBench(b *testing.B, path string, pools pool.Config, cfg library.Config) *house {
+	b.Helper()
+	h := new(house)
+	var err error
+	pools.Path = path
+	must := func(err error) {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	h.pools, err = pool.OpenSQLite(b.Context(), pools)
+	must(err)
+	b.Cleanup(func() { must(h.pools.Close()) })
+	h.store, err = store.OpenSQLite(b.Context(), h.pools, store.Options{SlowQuery: time.Second})
+	must(err)
+	h.library, err = library.New(cfg, h.store)
+	must(err)
+	b.Cleanup(func() { must(h.library.Close()) })
+	return h
+}
+
+// serveBench serves the house with limits that are counted and never reached.
+func serveBench(b *testing.B, h *house) *lineClient {
+	b.Helper()
+	return dial(b, listenBench(b, h, benchConfig()))
+}
+
+func benchConfig() Config {
+	cfg := testConfig()
+	const never = 10_000_000
+	cfg.RateLimits = RateLimits{Global: never, Search: never, Ingest: never}
+	return cfg
+}
+
+// listenBench returns the address of the house's API.
+func listenBench(b *testing.B, h *house, cfg Config) string {
+	b.Helper()
+	srv := httptest.NewServer(newServer(b, cfg, h.deps()).Handler())
+	b.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
+// A lineClient is one kept-alive connection: the cheapest client there is, because the
+// server is what is measured.
+type lineClient struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func dial(b *testing.B, address string) *lineClient {
+	b.Helper()
+	conn, err := new(net.Dialer).DialContext(b.Context(), "tcp", address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { conn.Close() })
+	return dialed(conn)
+}
+
+func dialed(conn net.Conn) *lineClient {
+	return &lineClient{conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
+}
+
+func get(path string) []byte {
+	return []byte("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+func post(path, body string) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+}
+
+// roundTrip sends a request and returns status, body and the number of statements it took.
+func (c *lineClient) roundTrip(request []byte) (status int, body []byte, statements int, err error) {
+	if _, err := c.conn.Write(request); err != nil {
+		return 0, nil, 0, err
+	}
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	body, err = io.ReadAll(resp.Body)
+	statements, _ = strconv.Atoi(resp.Header.Get("X-Tomehub-Statements"))
+	return resp.StatusCode, body, statements, errors.Join(err, resp.Body.Close())
+}
+
+// ask wants an answer of 2xx.
+func (c *lineClient) ask(b *testing.B, request []byte) (body []byte, statements int) {
+	status, body, statements, err := c.roundTrip(request)
+	if err != nil || status/100 != 2 {
+		line, _, _ := bytes.Cut(request, []byte("\r\n"))
+		b.Fatalf("%s: %d %v %.300s", line, status, err, body)
+	}
+	return body, statements
+}
+
+// benchLibraries are libraries of invented text, one of each size, built when first asked for.
+type benchLibraries struct {
+	dir    string
+	bySize map[int]string
+}
+
+// path returns the file of the library with that many passages, which must not be changed.
+func (l *benchLibraries) path(b *testing.B, passages int) string {
+	b.Helper()
+	if path := l.bySize[passages]; path != "" {
+		return path
+	}
+	path := filepath.Join(l.dir, fmt.Sprintf("%d.sqlite", passages))
+	if err := buildLibrary(b.Context(), path, passages); err != nil {
+		b.Fatal(err)
+	}
+	l.bySize[passages] = path
+	return path
+}
+
+func buildLibrary(ctx context.Context, path string, passages int) (err error) {
+	cfg := benchPoolConfig()
+	cfg.Path = path
+	pools, err := pool.OpenSQLite(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pools.Close()) }()
+	s, err := store.OpenSQLite(ctx, pools, store.Options{})
+	if err != nil {
+		return err
+	}
+	text := newText(uint64(passages))
+	for i := range passages / 1000 {
+		if _, err := s.Ingest(ctx, text.book(fmt.Sprint(i), 1000)); err != nil {
+			return err
+		}
+	}
+	return s.Optimize(ctx)
+}
+
+// copyOf copies the library of that size, to be changed by one benchmark.
+func (l *benchLibraries) copyOf(b *testing.B, passages int) string {
+	b.Helper()
+	from, err := os.Open(l.path(b, passages))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer from.Close()
+	path := filepath.Join(b.TempDir(), "library.sqlite")
+	to, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, to.Close()); err != nil {
+		b.Fatal(err)
+	}
+	return path
+}
+
+// invented is text: words of a fixed vocabulary, the n-th most frequent of them in
+// proportion to 1/n, as in books.
+type invented struct {
+	rng  *rand.Rand
+	zipf *rand.Zipf
+}
+
+// Ranks of the words that are searched for: in about 1 of 10,000, 1 of 100 and 1 of 8 passages.
+const (
+	vocabulary = 60_000
+	rareRank   = 20_000
+	midRank    = 1_000
+	commonRank = 70
+)
+
+func newText(seed uint64) *invented {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	return &invented{rng: rng, zipf: rand.NewZipf(rng, 1.05, 3, vocabulary-1)}
+}
+
+// word returns the word of that rank; common ones are short.
+func word(rank uint64) string {
+	const syllables = "kadosuremilatonevirisahogubepocezifalu"
+	var b strings.Builder
+	for n := rank; ; n /= 19 {
+		i := int(n%19) * 2
+		b.WriteString(syllables[i : i+2])
+		if n < 19 {
+			return b.String()
+		}
+	}
+}
+
+func (t *invented) words(n int) []string {
+	words := make([]string, n)
+	for i := range words {
+		words[i] = word(t.zipf.Uint64())
+	}
+	return words
+}
+
+func (t *invented) book(name string, passages int) store.NewBook {
+	b := store.NewBook{Title: "Book " + name, Author: "Author of " + name, SourceType: "text", Hash: name}
+	for i := range passages {
+		chapter := fmt.Sprintf("Chapter %d", i/20+1)
+		b.Passages = append(b.Passages, store.NewPassage{
+			Content: strings.Join(t.words(90+t.rng.IntN(60)), " "), PageNumber: i/3 + 1, Chapter: chapter,
+			Metadata: map[string]any{"author": b.Author, "chapter": chapter, "language": "en", "words": 120},
+		})
+	}
+	for range 40 {
+		c := store.NewConcept{Name: word(200+t.rng.Uint64N(3000)) + " " + word(200+t.rng.Uint64N(3000)), Score: 1 + 5*t.rng.Float64()}
+		for range 1 + t.rng.IntN(12) {
+			c.Passages = append(c.Passages, t.rng.IntN(passages))
+		}
+		b.Concepts = append(b.Concepts, c)
+	}
+	for i := range len(b.Concepts) - 1 {
+		b.Relations = append(b.Relations, store.NewRelation{Source: i, Target: i + 1 + t.rng.IntN(len(b.Concepts)-i-1), Weight: t.rng.Float64()})
+	}
+	return b
+}

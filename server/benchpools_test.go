@@ -1,0 +1,149 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/library"
+)
+
+// benchPools measures task C1: how long searches take while nothing else happens and while
+// more people send books than there are connections, with the read and write pools of phase C
+// and with the single pool of phase A. hold is how much longer each statement keeps its slot:
+// 0 is SQLite in this process, where an ingest also takes a core from the searches; 10 ms is
+// about a database in the network, where what searches wait for is connections alone.
+func benchPools(b *testing.B, libs *benchLibraries) {
+	size := 100_000
+	if testing.Short() {
+		size = 5_000
+	}
+	for _, hold := range []time.Duration{0, 10 * time.Millisecond} {
+		b.Run(fmt.Sprintf("hold=%v", hold), func(b *testing.B) { benchStarvation(b, libs, size, hold) })
+	}
+}
+
+// people who send books at the same time: more than the single pool has connections.
+const people = 60
+
+func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Duration) {
+	window, rounds := 2*time.Second, 3
+	if testing.Short() {
+		window, rounds = 150*time.Millisecond, 1
+	}
+	cfg := benchPoolConfig()
+	if hold > 0 {
+		cfg.Hold = func() time.Duration { return hold }
+	}
+	split := newContest(b, libs.copyOf(b, size), cfg)
+	cfg.Single = true
+	cfg.Read = pool.Bounds{Min: 5, Size: 40, SizeSetting: "DB_POOL_SIZE"}
+	single := newContest(b, libs.copyOf(b, size), cfg)
+	for b.Loop() {
+		for range rounds {
+			for _, c := range []*contest{split, single} {
+				c.searchFor(b, window, &c.idle)
+				stop := c.ingest(b)
+				c.searchFor(b, window, &c.busy)
+				stop()
+			}
+		}
+	}
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	for name, c := range map[string]*contest{"split": split, "single": single} {
+		idle, busy := percentile(c.idle, 95), percentile(c.busy, 95)
+		b.ReportMetric(ms(idle), name+"-idle-p95-ms")
+		b.ReportMetric(ms(busy), name+"-ingest-p95-ms")
+		b.ReportMetric(float64(busy)/float64(idle), name+"-ingest/idle")
+		b.ReportMetric(float64(c.stored.Load())/float64(b.N), name+"-books/op")
+	}
+	b.ReportMetric(0, "ns/op") // says nothing here
+}
+
+// A contest is one server with searches and ingests on it.
+type contest struct {
+	house      *house
+	address    string
+	client     *lineClient
+	queries    [][]byte
+	asked      int
+	idle, busy []time.Duration
+	sent       atomic.Int64
+	stored     atomic.Int64
+}
+
+func newContest(b *testing.B, path string, pools pool.Config) *contest {
+	c := &contest{house: openBench(b, path, pools, library.Config{})}
+	cfg := benchConfig()
+	cfg.MaxIngests = people // the bound of its own that ingests have would hide what the pools do
+	c.address = listenBench(b, c.house, cfg)
+	c.client = dial(b, c.address)
+	for _, q := range queryMix(1, 100) {
+		c.queries = append(c.queries, get("/api/search?q="+url.QueryEscape(q)))
+	}
+	return c
+}
+
+// searchFor searches, one query after the other, and notes how long each takes.
+func (c *contest) searchFor(b *testing.B, window time.Duration, times *[]time.Duration) {
+	for start := time.Now(); time.Since(start) < window; c.asked++ {
+		asked := time.Now()
+		c.client.ask(b, c.queries[c.asked%len(c.queries)])
+		*times = append(*times, time.Since(asked))
+	}
+}
+
+// ingest has people send small books until stop is called, which waits for the last ones. It
+// returns once some of them wait for a connection.
+func (c *contest) ingest(b *testing.B) (stop func()) {
+	enough := make(chan struct{})
+	var all sync.WaitGroup
+	for range people {
+		all.Go(func() {
+			if err := c.sendBooks(b, enough); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		stats := c.house.pools.Stats()
+		if stats[len(stats)-1].Waiting > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			b.Fatalf("%d people do not saturate the pool: %+v", people, stats)
+		}
+	}
+	return func() { close(enough); all.Wait() }
+}
+
+// sendBooks sends books of a few passages, in words that no search looks for.
+func (c *contest) sendBooks(b *testing.B, enough chan struct{}) error {
+	conn, err := new(net.Dialer).DialContext(b.Context(), "tcp", c.address)
+	if err != nil {
+		return err
+	}
+	client := dialed(conn)
+	defer conn.Close()
+	sentence := strings.Repeat("Xylem qualms vexed jumpy wizards; hymns quickly buoy bright foxes. ", 20)
+	for {
+		select {
+		case <-enough:
+			return nil
+		default:
+		}
+		n := c.sent.Add(1)
+		status, body, _, err := client.roundTrip(post("/api/ingest", fmt.Sprintf(`{"title":"Book %d","text":"Copy %[1]d. %s"}`, n, sentence)))
+		if err != nil || status != 201 {
+			return errors.Join(fmt.Errorf("ingest: %d %.300s", status, body), err)
+		}
+		c.stored.Add(1)
+	}
+}
