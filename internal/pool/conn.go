@@ -92,9 +92,8 @@ func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
 	txCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	tx, err := u.link.conn.BeginTx(txCtx, nil)
-	if !stop() && err == nil {
-		_ = tx.Rollback()
-		u.link.broken = true // closing it waits for the roll-back that is under way
+	if !stop() && err == nil { // too late: database/sql rolls back by now
+		u.link.broken = true // and closing the connection waits for that
 		err = context.Cause(ctx)
 	}
 	if err != nil {

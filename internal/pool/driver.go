@@ -35,7 +35,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	cn := &conn{Conn: base, source: c}
 	for _, s := range c.setUp {
 		if err := cn.apply(ctx, s); err != nil {
-			return nil, errors.Join(fmt.Errorf("set up connection: %s: %w", s.statement, err), base.Close())
+			return nil, errors.Join(fmt.Errorf("set up connection: %s: %w", s.statement, err), cn.kept.close(), base.Close())
 		}
 	}
 	if err := cn.kept.close(); err != nil { // the set-up never runs again

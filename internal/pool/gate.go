@@ -64,7 +64,7 @@ func (g *gate) acquire(ctx context.Context, longest time.Duration) (time.Duratio
 	case g.closed:
 		g.mu.Unlock()
 		return 0, refusedClosed
-	case g.inUse < g.size && g.waiters.len == 0:
+	case g.inUse < g.size: // then nobody waits: a slot that comes back goes to the first in line
 		g.inUse++
 		g.count.acquired++
 		g.mu.Unlock()
@@ -124,11 +124,11 @@ func (g *gate) wait(ctx context.Context, w *waiter, longest time.Duration) (time
 	return waited, got
 }
 
-// tryAcquire takes a slot only when one is free and nobody waits.
+// tryAcquire takes a slot only when one is free, and so nobody waits.
 func (g *gate) tryAcquire() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed || g.inUse >= g.size || g.waiters.len > 0 {
+	if g.closed || g.inUse >= g.size {
 		return false
 	}
 	g.inUse++

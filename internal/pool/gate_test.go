@@ -153,10 +153,10 @@ func TestGateClose(t *testing.T) {
 		if _, got := g.acquire(t.Context(), 0); got != refusedClosed {
 			t.Errorf("late caller: %v", got)
 		}
+		g.release()
 		if g.tryAcquire() {
 			t.Error("a closed gate gave a slot")
 		}
-		g.release()
 	})
 }
 

@@ -2,7 +2,9 @@ package pool
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,17 +34,12 @@ func openTest(t testing.TB, change func(*Config)) *Pools {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, s := range ps.Stats() {
-			if s.InUse != 0 || s.Waiting != 0 || s.PhysicalInUse != 0 || s.PhysicalWaiting != 0 {
-				t.Errorf("left behind: %+v", s)
-			}
-		}
 		if err := ps.Close(); err != nil {
 			t.Error(err)
 		}
-		for _, l := range ps.linkSets {
-			if n := l.source.live.Load(); n != 0 {
-				t.Errorf("%d %s connections open after Close", n, l.name)
+		for _, s := range ps.Stats() {
+			if s.InUse != 0 || s.Waiting != 0 || s.PhysicalInUse != 0 || s.PhysicalWaiting != 0 || s.PhysicalOpen != 0 {
+				t.Errorf("left behind: %+v", s)
 			}
 		}
 	})
@@ -92,6 +89,17 @@ func ask[T any](t testing.TB, on interface {
 		t.Fatalf("%d rows, %v", n, err)
 	}
 	return v
+}
+
+// filesOpen counts this process's open files whose path begins with path; 0 where the system does not tell.
+func filesOpen(path string) (n int) {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(to, path) {
+			n++
+		}
+	}
+	return n
 }
 
 // await polls until a state is reached that another goroutine brings about in its own time.

@@ -79,6 +79,7 @@ func TestAcquireErrorNamesItsBound(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 
+	ps.cfg.Timeout = time.Hour
 	ctx, leave := context.WithCancelCause(t.Context())
 	done := make(chan error)
 	go func() {
@@ -92,7 +93,7 @@ func TestAcquireErrorNamesItsBound(t *testing.T) {
 	}
 	gone := errors.New("client went away")
 	leave(gone)
-	if err := <-done; !errors.As(err, &ae) || ae.Reason == ReasonCancelled && (!errors.Is(err, gone) || errors.Is(err, ErrExhausted)) {
+	if err := <-done; !errors.As(err, &ae) || ae.Reason != ReasonCancelled || !errors.Is(err, gone) || errors.Is(err, ErrExhausted) {
 		t.Errorf("cancelled: %v", err)
 	}
 	held.Release()
@@ -264,8 +265,17 @@ func TestOpenFaults(t *testing.T) {
 	if err := os.WriteFile(short, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	garbled := filepath.Join(dir, "garbled.db")
+	if err := os.WriteFile(garbled, []byte("SQLite format 3\x00"+strings.Repeat("garbled ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	f := func(path, want string) {
 		t.Helper()
+		defer func() {
+			if n := filesOpen(path); n != 0 && strings.HasPrefix(path, dir) {
+				t.Errorf("%s: %d files left open", path, n)
+			}
+		}()
 		ps, err := OpenSQLite(t.Context(), Config{Path: path, Read: Bounds{Size: 1}, Write: Bounds{Size: 1}, Timeout: time.Second})
 		if err == nil {
 			t.Errorf("%s opened: %v", path, ps.Close())
@@ -280,6 +290,7 @@ func TestOpenFaults(t *testing.T) {
 	f(filepath.Join(notDB, "x.db"), "open library "+notDB+"/x.db: not a directory: choose another --data-dir")
 	f(notDB, "open library "+notDB+": the file is not a library: choose another --data-dir")
 	f(short, "open library "+short+": the file is not a library: choose another --data-dir")
+	f(garbled, "open library "+garbled+": the file is not a library: choose another --data-dir")
 	f(filepath.Join(dir, "nul\x00.db"), "open library \""+dir+`/nul\x00.db": the path contains a NUL byte: choose another --data-dir`)
 	if runtime.GOOS == "linux" {
 		f("/dev/null", "open library /dev/null: it is not a regular file")

@@ -50,6 +50,7 @@ type fakeConn struct {
 	driver *fakeDriver
 	valid  bool
 	closed bool
+	inTx   bool
 }
 
 func (c *fakeConn) Prepare(string) (driver.Stmt, error) { return nil, errors.New("not here") }
@@ -67,6 +68,24 @@ func (c *fakeConn) Close() error {
 	}
 	return nil
 }
+
+// BeginTx gives the transaction only after its context has ended, as a driver
+// may, and takes its time over the roll-back.
+func (c *fakeConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	<-ctx.Done()
+	c.inTx = true
+	return c, nil
+}
+
+func (c *fakeConn) Commit() error { return errors.New("not here") }
+
+func (c *fakeConn) Rollback() error {
+	<-time.After(10 * time.Millisecond)
+	c.inTx = false
+	return nil
+}
+
+func (c *fakeConn) ResetSession(context.Context) error { return nil }
 
 // newFakeLinks opens links of that size on a fake driver, with a keeper that ends with the test.
 func newFakeLinks(t *testing.T, size, warm int, recycle time.Duration) (*links, *fakeDriver, *strings.Builder) {
@@ -295,4 +314,32 @@ func TestCloseWhileInUse(t *testing.T) {
 			t.Errorf("borrow: %v", err)
 		}
 	})
+}
+
+// database/sql rolls a transaction back in a goroutine of its own when its
+// context ends; nobody may get the connection before that is over.
+func TestBeginThatCameTooLate(t *testing.T) { // in real time: database/sql waits for the roll-back with a lock, which stops synctest's clock
+	l, _, _ := newFakeLinks(t, 1, 1, 0)
+	ps := &Pools{cfg: Config{Timeout: time.Minute}, ctx: l.ctx}
+	p := &Pool{name: "write", gate: newGate(2, 8), links: l, pools: ps}
+	for range 5 {
+		c, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		if _, err := c.Begin(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("begin: %v", err)
+		}
+		cancel()
+		k, err := l.borrow(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.raw.Conn.(*fakeConn).inTx {
+			t.Fatal("the connection still is in the old transaction")
+		}
+		l.giveBack(k)
+		c.Release()
+	}
 }
