@@ -71,7 +71,7 @@ func (in *ingest) run(ctx context.Context) (Ingested, error) {
 	}
 	in.bookID, in.first = in.lastBook+1, in.lastPassage+1
 	n := int64(len(in.book.Passages))
-	if limit := (in.owner + 1) << ownerShift; in.lastPassage+n >= limit || in.lastConcept+int64(len(in.book.Concepts)) >= limit {
+	if end := (in.owner + 1) << ownerShift; in.lastPassage+n >= end || in.lastConcept+int64(len(in.book.Concepts)) >= end {
 		return Ingested{}, fmt.Errorf("owner has no ids left for %d passages: %w, at most 2^%d in all", n, ErrTooMany, ownerShift)
 	}
 	for _, step := range []func(context.Context) error{in.addBook, in.addPassages, in.addConcepts, in.addRelations} {

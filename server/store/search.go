@@ -132,10 +132,10 @@ func (c *matchColumns) match(scope Scope) (Match, error) {
 }
 
 // Concepts returns the concepts of the passages with these ids, the greatest sum
-// of weights first, equal sums in alphabetical order; at most limit of them.
+// of weights first, equal sums in alphabetical order, and no more than most of them.
 // Concepts of the same name, in the shared library and in the owner's, are one.
-func (s *SQLite) Concepts(ctx context.Context, scope Scope, ids []int64, limit int) (found []Concept, err error) {
-	list, err := conceptArgs(ids, limit)
+func (s *SQLite) Concepts(ctx context.Context, scope Scope, ids []int64, most int) (found []Concept, err error) {
+	list, err := conceptArgs(ids, most)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (s *SQLite) Concepts(ctx context.Context, scope Scope, ids []int64, limit i
 		err := r.Scan(&c.ID, &c.Name, &c.Score, &c.Passages)
 		found = append(found, c)
 		return err
-	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("max", limit))
+	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("max", most))
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +154,8 @@ func (s *SQLite) Concepts(ctx context.Context, scope Scope, ids []int64, limit i
 
 // Relations returns the relations among the concepts that Concepts returns for
 // the same arguments, the greatest weight first, equal ones in alphabetical order.
-func (s *SQLite) Relations(ctx context.Context, scope Scope, ids []int64, limit int) (found []Relation, err error) {
-	list, err := conceptArgs(ids, limit)
+func (s *SQLite) Relations(ctx context.Context, scope Scope, ids []int64, most int) (found []Relation, err error) {
+	list, err := conceptArgs(ids, most)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (s *SQLite) Relations(ctx context.Context, scope Scope, ids []int64, limit 
 		err := r.Scan(&one.Source, &one.Target, &one.Type, &one.Weight)
 		found = append(found, one)
 		return err
-	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("max", limit))
+	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("max", most))
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +173,8 @@ func (s *SQLite) Relations(ctx context.Context, scope Scope, ids []int64, limit 
 }
 
 // ConceptsRelations returns what Concepts and Relations return, by one statement.
-func (s *SQLite) ConceptsRelations(ctx context.Context, scope Scope, ids []int64, limit int) (concepts []Concept, relations []Relation, err error) {
-	list, err := conceptArgs(ids, limit)
+func (s *SQLite) ConceptsRelations(ctx context.Context, scope Scope, ids []int64, most int) (concepts []Concept, relations []Relation, err error) {
+	list, err := conceptArgs(ids, most)
 	if err != nil || len(ids) == 0 {
 		return nil, nil, err
 	}
@@ -193,16 +193,19 @@ func (s *SQLite) ConceptsRelations(ctx context.Context, scope Scope, ids []int64
 			relations = append(relations, Relation{Source: name, Target: target, Type: typ, Weight: weight})
 		}
 		return nil
-	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("max", limit))
+	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("max", most))
 	if err != nil {
 		return nil, nil, err
 	}
 	return concepts, relations, nil
 }
 
-func conceptArgs(ids []int64, limit int) (string, error) {
-	if limit < 1 || limit > MaxConcepts {
-		return "", fmt.Errorf("%d concepts: %w or too few, 1 to %d", limit, ErrTooMany, MaxConcepts)
+func conceptArgs(ids []int64, most int) (string, error) {
+	if most < 1 {
+		return "", fmt.Errorf("%d concepts asked for: must be at least 1", most)
+	}
+	if most > MaxConcepts {
+		return "", fmt.Errorf("%d concepts asked for: %w, at most %d", most, ErrTooMany, MaxConcepts)
 	}
 	if len(ids) > MaxPageSize {
 		return idList(ids, MaxPageSize)

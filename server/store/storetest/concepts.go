@@ -25,9 +25,9 @@ func testConcepts(t *testing.T, s Store) {
 	}
 	in := ingest(t, s, b)
 	id := in.PassageIDs
-	check := func(ids []int64, limit int, concepts []store.Concept, relations []store.Relation) {
+	check := func(ids []int64, most int, concepts []store.Concept, relations []store.Relation) {
 		t.Helper()
-		cs, rs, err := s.ConceptsRelations(ctx, shared, ids, limit)
+		cs, rs, err := s.ConceptsRelations(ctx, shared, ids, most)
 		ok(t, err)
 		for i := range cs {
 			if cs[i].ID < 1 {

@@ -100,17 +100,17 @@ func testPathsAgree(t *testing.T, s Store) {
 
 func agreeOnConcepts(t *testing.T, s Store, scope store.Scope, ids []int64) {
 	t.Helper()
-	for _, limit := range []int{1, 3, 100} {
-		cs, err := s.Concepts(t.Context(), scope, ids, limit)
+	for _, most := range []int{1, 3, 100} {
+		cs, err := s.Concepts(t.Context(), scope, ids, most)
 		ok(t, err)
-		rs, err := s.Relations(t.Context(), scope, ids, limit)
+		rs, err := s.Relations(t.Context(), scope, ids, most)
 		ok(t, err)
-		cs2, rs2, err := s.ConceptsRelations(t.Context(), scope, ids, limit)
+		cs2, rs2, err := s.ConceptsRelations(t.Context(), scope, ids, most)
 		ok(t, err)
 		same(t, "concepts", cs2, cs)
 		same(t, "relations", rs2, rs)
-		if len(cs) > limit || len(rs) > limit {
-			t.Errorf("%d concepts and %d relations, at most %d", len(cs), len(rs), limit)
+		if len(cs) > most || len(rs) > most {
+			t.Errorf("%d concepts and %d relations, at most %d", len(cs), len(rs), most)
 		}
 	}
 }
