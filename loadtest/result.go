@@ -200,11 +200,7 @@ func (r *Result) settle(cause error) {
 		r.Reasons = append(r.Reasons, "stopped by a check: "+string(aborted))
 	case cause != nil:
 		r.Interrupted = true
-		why := "interrupted after %s of %s; the figures are of that part"
-		if errors.Is(cause, context.DeadlineExceeded) {
-			why = "out of time after %s of %s; the figures are of that part"
-		}
-		r.doubt(fmt.Sprintf(why, formatMS(1000*r.MeasuredS), formatMS(1000*r.DurationS)), true)
+		r.doubt(r.cut(cause), true)
 	}
 	for _, p := range r.Generator.Problems {
 		r.doubt(p, true)
@@ -214,6 +210,18 @@ func (r *Result) settle(cause error) {
 			r.Generator.InTime, r.Generator.Asked, 100*share, 100*leastReached), false)
 	}
 	r.Verdict = reports.Overall(r.Checks)
+}
+
+// cut says where a run was stopped.
+func (r *Result) cut(cause error) string {
+	how := "interrupted"
+	if errors.Is(cause, context.DeadlineExceeded) {
+		how = "out of time"
+	}
+	if r.MeasuredS == 0 {
+		return how + " in the warm-up; nothing was measured"
+	}
+	return fmt.Sprintf("%s after %s of %s; the figures are of that part", how, formatMS(1000*r.MeasuredS), formatMS(1000*r.DurationS))
 }
 
 // doubt makes passed checks inconclusive, and failed ones too when the failure may not be the server's.

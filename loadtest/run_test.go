@@ -52,7 +52,18 @@ func TestInterrupt(t *testing.T) {
 	f("nobody is due", "arrivals: {stages: [{for: 0s, to: 30/s}, {for: 1s, to: 30/s}, {for: 0s, to: 0/s}]}", true)
 }
 
-// The same with the real clock, waiter and network; only that it ends and leaves nothing behind is asserted.
+func TestOutOfTimeInTheWarmUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		r := virtual(ctx, t, "warm_up: 5s\nusers: {count: 1}\nthink: 1s\n"+always+oneStep, newWatcher(0).serve)
+		if r.Verdict != reports.Inconclusive || r.Reasons[0] != "out of time in the warm-up; nothing was measured" || r.Total.Completed != 0 {
+			t.Errorf("%v, reasons %q, %d measured", r.Verdict, r.Reasons, r.Total.Completed)
+		}
+	})
+}
+
+// TestInterrupt with the real clock, waiter and network; only that it ends and leaves nothing behind is asserted.
 func TestInterruptForReal(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -76,7 +76,7 @@ func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
 	s.cmd.Dir, s.cmd.Env = dir, append([]string{}, cfg.Env...)
 	s.cmd.Stderr = s.output
 	s.cmd.WaitDelay = 5 * time.Second // a grandchild that keeps the pipe must not keep us
-	dieWithParent(s.cmd)
+	tie(s.cmd)
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", cfg.Binary, err), os.RemoveAll(dir))
 	}

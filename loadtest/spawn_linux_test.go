@@ -49,6 +49,9 @@ func TestSpawn(t *testing.T) {
 	if s.PublicURL == s.AdminURL || s.PID == os.Getpid() {
 		t.Errorf("spawned %+v", s)
 	}
+	if own, err := syscall.Getpgid(0); err != nil || own == mustGroup(t, s.PID) {
+		t.Error("an interrupt at the terminal would reach the server too")
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, url := range []string{s.PublicURL, s.AdminURL} {
 		answer, err := client.Get(url)
@@ -78,6 +81,15 @@ func TestSpawn(t *testing.T) {
 	}
 	<-s.Exited()
 	empty(t, dir)
+}
+
+func mustGroup(t *testing.T, pid int) int {
+	t.Helper()
+	group, err := syscall.Getpgid(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return group
 }
 
 func TestSpawnFaults(t *testing.T) {
