@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server"
+	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/library/demo"
 	"github.com/tomehub/tomehub/server/limit"
@@ -122,6 +124,17 @@ func (c *serveSettings) serverConfig() server.Config {
 	return cfg
 }
 
+// verifier tells who callers are, as --auth says.
+func (c *serveSettings) verifier(logger *slog.Logger) (identity.Verifier, error) {
+	if c.auth == "off" {
+		return identity.Off{}, nil
+	}
+	return identity.NewFirebase(identity.FirebaseConfig{
+		Project: c.firebaseProject, KeyURL: c.firebaseKeys, Client: new(http.Client), Skew: c.clockSkew,
+		Emulator: c.auth == "firebase-emulator", Logger: logger,
+	})
+}
+
 // newServer puts the server before the house.
 func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*server.Server, error) {
 	cfg := c.serverConfig()
@@ -129,8 +142,12 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 	if cfg.TrustedProxies, err = c.proxies(); err != nil {
 		return nil, err
 	}
+	verifier, err := c.verifier(logger)
+	if err != nil {
+		return nil, err
+	}
 	deps := server.Deps{
-		Library: h.library, Logger: logger, Level: &a.level,
+		Library: h.library, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
 		Cache: func() any { return h.library.CacheStats() },
 		Ready: func(public, admin net.Addr) { a.announce(c, logger, public, admin) },

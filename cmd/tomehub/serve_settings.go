@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/limit"
 )
 
@@ -140,12 +142,12 @@ func (c *serveSettings) registerLimits(s *settings) {
 
 func (c *serveSettings) registerIdentity(s *settings) {
 	c.auth = "off"
-	s.add(choiceValue{&c.auth, []string{"off", "firebase"}}, "auth", "TOMEHUB_AUTH", "who a caller is: off believes X-Tomehub-User, firebase verifies ID tokens")
-	s.add(boolValue{&c.insecureNoAuth}, "insecure-no-auth", "TOMEHUB_INSECURE_NO_AUTH", "allow --auth off on an address that other machines reach")
-	s.add(textValue{&c.firebaseProject}, "firebase-project", "FIREBASE_PROJECT_ID", "project whose ID tokens are accepted")
-	s.add(textValue{&c.firebaseKeys}, "firebase-keys-url", "FIREBASE_KEYS_URL", "where the public keys are; empty is Firebase's own")
+	s.add(choiceValue{&c.auth, []string{"off", "firebase", "firebase-emulator"}}, "auth", "TOMEHUB_AUTH", "who a caller is: off believes X-Tomehub-User, firebase verifies ID tokens, firebase-emulator takes unsigned ones")
+	s.add(boolValue{&c.insecureNoAuth}, "insecure-no-auth", "TOMEHUB_INSECURE_NO_AUTH", "allow an --auth that verifies nothing on an address that other machines reach")
+	s.add(textValue{&c.firebaseProject}, "firebase-project", identity.SettingProject, "project whose ID tokens are accepted")
+	s.add(textValue{&c.firebaseKeys}, "firebase-keys-url", identity.SettingKeyURL, "where the public keys are; empty is Firebase's own")
 	c.clockSkew = minute
-	s.add(durationValue{&c.clockSkew, 0, 10 * minute}, "auth-clock-skew", "TOMEHUB_AUTH_CLOCK_SKEW", "clock difference forgiven in a token's times")
+	s.add(durationValue{&c.clockSkew, 0, 10 * minute}, "auth-clock-skew", identity.SettingSkew, "clock difference forgiven in a token's times")
 	s.add(listValue{&c.trustedProxies}, "trusted-proxies", "TOMEHUB_TRUSTED_PROXIES", "addresses or CIDRs whose X-Forwarded-For is believed; empty believes none")
 	s.add(listValue{&c.corsOrigins}, "cors-origins", "TOMEHUB_CORS_ORIGINS", "origins whose pages may call the API; empty is none")
 }
@@ -194,11 +196,11 @@ func (c *serveSettings) validate() error {
 	if c.listen == c.adminListen && !strings.HasSuffix(c.listen, ":0") {
 		fault("--listen and --admin-listen are both %s: the admin listener needs an address of its own", c.listen)
 	}
-	if c.auth == "off" && !c.insecureNoAuth && !loopback(c.listen) {
-		fault("--listen %s is reached by other machines and --auth is off: set --auth firebase, or --insecure-no-auth if that is meant", c.listen)
+	if c.auth != "firebase" && !c.insecureNoAuth && !loopback(c.listen) {
+		fault("--listen %s is reached by other machines and --auth is %s: set --auth firebase, or --insecure-no-auth if that is meant", c.listen, c.auth)
 	}
-	if c.auth == "firebase" && c.firebaseProject == "" {
-		fault("--auth firebase needs the project: set FIREBASE_PROJECT_ID (--firebase-project)")
+	if _, err := c.verifier(slog.New(slog.DiscardHandler)); err != nil {
+		faults = append(faults, err)
 	}
 	if c.cacheStorage != memoryStorage && c.cacheNamespace == "" {
 		fault("--cache-storage needs --cache-namespace (TOMEHUB_CACHE_NAMESPACE): two libraries in one Redis would read each other's answers")

@@ -221,6 +221,12 @@ func TestValues(t *testing.T) {
 	f(size.Set, "9999999999GiB", "error", size.String)
 	f(size.Set, "-1", "error", size.String)
 	f(size.Set, "1.5GiB", "error", size.String)
+	var u string
+	storage := storageValue{&u}
+	f(storage.Set, "memory://", "memory://", storage.String)
+	f(storage.Set, "redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0", storage.String)
+	f(storage.Set, "redis://me:hunter2@127.0.0.1:6379", "redis://me:xxxxx@127.0.0.1:6379", storage.String)
+	f(storage.Set, "http://127.0.0.1", "error", storage.String)
 	boolean := boolValue{&b}
 	f(boolean.Set, "on", "true", boolean.String)
 	f(boolean.Set, "No", "false", boolean.String)

@@ -229,6 +229,9 @@ func (v storageValue) String() string {
 	if err != nil {
 		return masked
 	}
+	if _, secret := u.User.Password(); !secret {
+		return *v.p
+	}
 	return u.Redacted()
 }
 
@@ -238,6 +241,9 @@ func (v storageValue) Set(s string) error {
 		return errors.New("want memory:// or a redis:// URL") // without the text, which may hold a password
 	}
 	*v.p = strings.TrimSpace(s)
+	if u.Scheme == "memory" {
+		*v.p = memoryStorage
+	}
 	return nil
 }
 
