@@ -2,8 +2,11 @@ package pool
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"testing"
+
+	"modernc.org/sqlite"
 )
 
 func BenchmarkAcquireRelease(b *testing.B) {
@@ -39,7 +42,8 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	}
 }
 
-// BenchmarkStatement compares a statement through the pool with the same one on a pinned database/sql connection.
+// BenchmarkStatement compares a statement through the pool with the same one on
+// a pinned connection of the bare driver with the same set-up.
 func BenchmarkStatement(b *testing.B) {
 	ps := openTest(b, nil)
 	fillNumbers(b, ps, 1000)
@@ -72,12 +76,8 @@ func BenchmarkStatement(b *testing.B) {
 					c.Release()
 				}
 			})
-			b.Run(fmt.Sprintf("%s/sql/cancellable=%v", name, cancellable), func(b *testing.B) {
-				conn, err := ps.read.links.db.Conn(ctx)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer conn.Close()
+			b.Run(fmt.Sprintf("%s/driver/cancellable=%v", name, cancellable), func(b *testing.B) {
+				conn := bareConn(b, ps.cfg.Path)
 				b.ReportAllocs()
 				for b.Loop() {
 					rows, err := conn.QueryContext(ctx, query, 7)
@@ -95,27 +95,28 @@ func BenchmarkStatement(b *testing.B) {
 	}
 }
 
-func BenchmarkPrepared(b *testing.B) {
-	ps := openTest(b, nil)
-	fillNumbers(b, ps, 1000)
-	ctx := b.Context()
-	conn, _ := ps.read.links.db.Conn(ctx)
-	defer conn.Close()
-	st, err := conn.PrepareContext(ctx, "WITH m AS MATERIALIZED (SELECT a, b FROM numbers WHERE a < ?1 ORDER BY b DESC, a LIMIT 10) SELECT m.a, n.b, (SELECT count(*) FROM numbers WHERE a < ?1) FROM m JOIN numbers n ON n.a = m.a JOIN numbers o ON o.a = n.a ORDER BY m.b, m.a")
+// bareConn opens the file by the driver alone.
+func bareConn(b *testing.B, path string) *sql.Conn {
+	b.Helper()
+	base, err := sqlite.NewConnector(dsn(path, "rw", "deferred"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		rows, err := st.QueryContext(ctx, 7)
-		if err != nil {
+	db := sql.OpenDB(base)
+	conn, err := db.Conn(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { conn.Close(); db.Close() })
+	for _, s := range readerSetUp {
+		if _, err := conn.ExecContext(b.Context(), s.statement); err != nil {
 			b.Fatal(err)
 		}
-		for rows.Next() {
-		}
-		rows.Close()
 	}
+	return conn
 }
 
+// BenchmarkOpenConnection is what replacing a connection costs.
 func BenchmarkOpenConnection(b *testing.B) {
 	ps := openTest(b, nil)
 	ctx := b.Context()

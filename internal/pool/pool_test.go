@@ -137,6 +137,14 @@ func TestConnLifeCycle(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
+	// A fault at the second row is no end of the rows.
+	if rows, err = c.Query(t.Context(), "SELECT abs(column1) FROM (VALUES(1),(-9223372036854775808))"); err != nil || !rows.Next() {
+		t.Fatal(err)
+	}
+	if rows.Next() || rows.Err() == nil || !strings.Contains(rows.Err().Error(), "integer overflow") {
+		t.Errorf("fault in the rows: %v", rows.Err())
+	}
+
 	// Rows left open end with the release, and say so.
 	if rows, err = c.Query(t.Context(), "SELECT 1 UNION ALL SELECT 2"); err != nil || !rows.Next() {
 		t.Fatal(err)

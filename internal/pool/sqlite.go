@@ -136,18 +136,27 @@ func (ps *Pools) openLinks(ctx context.Context, o sqliteLinks) (*links, error) {
 	return l, nil
 }
 
+// errReadOnly is the finding of checkWritable.
+var errReadOnly = errors.New("it could be opened for reading only")
+
 // checkWritable finds out at once what else the first ingest would: that the
-// file or its directory cannot be written. A lock held by another process is no such fault.
+// file cannot be written. SQLite then opens it for reading and says nothing,
+// not even to BEGIN IMMEDIATE.
 func checkWritable(ctx context.Context, writer *links) error {
 	k, err := writer.borrow(ctx, 0)
 	if err != nil {
 		return err
 	}
 	defer writer.giveBack(k)
-	_, err = k.conn.ExecContext(ctx, "BEGIN IMMEDIATE; ROLLBACK")
-	var se *sqlite.Error
-	if errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY {
+	teller, ok := k.raw.Conn.(interface {
+		IsReadOnly(schema string) (bool, error)
+	})
+	if !ok {
 		return nil
+	}
+	readOnly, err := teller.IsReadOnly("main")
+	if err == nil && readOnly {
+		err = errReadOnly
 	}
 	return err
 }
@@ -239,6 +248,9 @@ func checkHeader(path string, size int64) error {
 
 // openError says in one sentence what is wrong with the file.
 func openError(path string, err error) error {
+	if errors.Is(err, errReadOnly) {
+		return fmt.Errorf("open library %s: %w: make it writable or choose another --data-dir", path, err)
+	}
 	var se *sqlite.Error
 	if !errors.As(err, &se) {
 		return fmt.Errorf("open library %s: %w", path, err)

@@ -55,6 +55,20 @@ func TestEveryConnectionIsSetUp(t *testing.T) {
 	}
 }
 
+// As a library on a read-only disk: that is found out at the start, not by the first ingest.
+func TestUnwritableLibrary(t *testing.T) {
+	ps := openTest(t, nil)
+	l, err := ps.openLinks(t.Context(), sqliteLinks{name: "writer", mode: "ro", txlock: "immediate", setUp: writerSetUp, size: 1, min: 1, callers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	err = openError("/data/library.db", checkWritable(t.Context(), l))
+	if got, want := err.Error(), "open library /data/library.db: it could be opened for reading only: make it writable or choose another --data-dir"; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestReadersCannotWrite(t *testing.T) {
 	ps := openTest(t, nil)
 	fillNumbers(t, ps, 10)
