@@ -12,9 +12,7 @@ import (
 // A cursor is a place in the matches of one query: the last match seen, its rank
 // and the generation that the rank and the total hold for. It is handed out
 // sealed with a code over its bytes, the page size, the query and the user, so
-// that damage, and use for another query or by another user, shows. Pages of one
-// size are at places that have page numbers, which a store without SearchAfter
-// can be asked for.
+// that damage, and use for another query or by another user, shows.
 type cursor struct {
 	gen      int64
 	position int64 // matches up to and with the last one seen, a multiple of the page size

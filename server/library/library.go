@@ -27,6 +27,7 @@ type Store interface {
 
 	// The two statements of a search from phase B on.
 	SearchPage(ctx context.Context, sc store.Scope, q store.Query, p store.Page, details bool) (store.MatchPage, error)
+	SearchAfter(ctx context.Context, sc store.Scope, q store.Query, afterScore float64, afterID int64, size int, details bool) ([]store.Match, error)
 	ConceptsRelations(ctx context.Context, sc store.Scope, ids []int64, max int) ([]store.Concept, []store.Relation, error)
 
 	Passage(ctx context.Context, sc store.Scope, id int64) (store.Passage, error)
@@ -90,7 +91,6 @@ const defaultLoadTimeout = 30 * time.Second
 type Library struct {
 	cfg    Config
 	store  Store
-	after  afterSearcher // store, or nil when it is none
 	cache  *cache
 	ingest *ingestGate
 	log    *slog.Logger
@@ -122,7 +122,6 @@ func New(cfg Config, st Store) (*Library, error) {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
 	l := &Library{cfg: cfg, store: st, cache: c, ingest: gate, log: cfg.Logger}
-	l.after, _ = st.(afterSearcher)
 	return l, nil
 }
 

@@ -128,20 +128,10 @@ func (l *Library) loadPage(ctx context.Context, s search) (*searchPage, error) {
 	return pageOf(found.Matches, found.Total, s.details)
 }
 
-// afterSearcher is a store that can go on behind a match, in one statement that
-// keeps no more than a page, however deep.
-type afterSearcher interface {
-	SearchAfter(ctx context.Context, sc store.Scope, q store.Query, afterScore float64, afterID int64, size int, details bool) ([]store.Match, error)
-}
-
 // loadAfter asks for the matches behind a cursor in one statement, whatever the
-// access: the plan had no cursors. A store that cannot go on behind a match skips
-// those before it. The count is the cursor's.
+// access: the plan had no cursors. The count is the cursor's.
 func (l *Library) loadAfter(ctx context.Context, s search) (*searchPage, error) {
-	if l.after == nil {
-		return l.loadPage(ctx, s)
-	}
-	matches, err := l.after.SearchAfter(ctx, s.scope, s.query, s.after.score, s.after.id, s.size, s.details)
+	matches, err := l.store.SearchAfter(ctx, s.scope, s.query, s.after.score, s.after.id, s.size, s.details)
 	if err != nil {
 		return nil, err
 	}

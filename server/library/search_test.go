@@ -200,18 +200,12 @@ func TestTruncatedQueryIsSaid(t *testing.T) {
 	}
 }
 
-// plainStore is a store without SearchAfter.
-type plainStore struct{ Store }
-
 func TestCursorWalksAllMatchesOnce(t *testing.T) {
-	for i, access := range []Access{TwoStatements, FiveStatements, TwoStatements} {
+	for _, access := range []Access{TwoStatements, FiveStatements} {
 		st := newFakeStore(120)
 		cfg := cached
 		cfg.Access = access
 		l := openFake(t, st, cfg)
-		if i == 2 {
-			l = open(t, plainStore{st}, cfg)
-		}
 		var ids []int64
 		req := SearchRequest{Query: "being", Page: 1, PageSize: 7, IncludeDetails: true}
 		for n := 1; ; n++ {

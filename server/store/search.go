@@ -84,6 +84,41 @@ func (s *SQLite) SearchPage(ctx context.Context, scope Scope, q Query, page Page
 	return found, nil
 }
 
+// SearchAfter returns the at most size matches that follow the match (afterScore,
+// afterID) in the order of SearchPage, by one statement. It takes the score that
+// match has now; afterScore counts when the passage matches no longer. At most
+// MaxPageSize matches.
+func (s *SQLite) SearchAfter(ctx context.Context, scope Scope, q Query, afterScore float64, afterID int64, size int, details bool) ([]Match, error) {
+	if _, err := (Page{Number: 1, Size: size}).offset(MaxPageSize); err != nil {
+		return nil, err
+	}
+	words, err := q.fts5()
+	if err != nil {
+		return nil, err
+	}
+	st := s.st.searchAfter
+	if details {
+		st = s.st.searchAfterDetails
+	}
+	lo, hi, _ := s.span(ctx, scope)
+	var found []Match
+	var c matchColumns
+	dest := c.dest(details)[1:] // no total
+	err = s.read(ctx, st, queryText(words), func(r *pool.Rows) error {
+		if err := r.Scan(dest...); err != nil {
+			return err
+		}
+		m, err := c.match(scope)
+		found = append(found, m)
+		return err
+	}, sql.Named("query", words), sql.Named("lo", lo), sql.Named("hi", hi),
+		sql.Named("after_id", afterID), sql.Named("after_score", afterScore), sql.Named("size", size))
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
 // pageStatement chooses the cheaper of two ways to the same page: words are
 // looked up twice, for the page and for the total, which costs a twentieth of
 // ranking them; looking a phrase up costs half of it, so its matches are kept.

@@ -33,6 +33,7 @@ type SQLite struct {
 // sqliteStatements are the statements by their use.
 type sqliteStatements struct {
 	searchIDs, count, searchPage, searchPageDetails *statement
+	searchAfter, searchAfterDetails                 *statement
 	searchPhrase, searchPhraseDetails               *statement
 	titles, passage, passages                       *statement
 	concepts, relations, conceptsRelations          *statement
@@ -53,6 +54,7 @@ type sqliteStatements struct {
 func takeSQLite(all *statements) sqliteStatements {
 	return sqliteStatements{
 		searchIDs: all.take("search_ids"), count: all.take("count"),
+		searchAfter: all.take("search_after"), searchAfterDetails: all.take("search_after_details"),
 		searchPage: all.take("search_page"), searchPageDetails: all.take("search_page_details"),
 		searchPhrase: all.take("search_phrase"), searchPhraseDetails: all.take("search_phrase_details"),
 		titles: all.take("titles"), passage: all.take("passage"), passages: all.take("passages"),

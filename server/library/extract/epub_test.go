@@ -143,6 +143,26 @@ func TestEPUBWithoutContents(t *testing.T) {
 	}
 }
 
+// TestEPUBRepeats names one file by two ids, and has headings that repeat words of the chapter's title.
+func TestEPUBRepeats(t *testing.T) {
+	opf := strings.Replace(spineOf("a.xhtml", "a.xhtml"), "</manifest>", `<item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/></manifest>`, 1)
+	got, err := Read(packEPUB(t, opf,
+		file{"OEBPS/nav.xhtml", `<nav epub:type="toc"><ol><li><a href="a.xhtml">1. Light and Colours</a></li></ol></nav>`},
+		file{"OEBPS/a.xhtml", page(`<h1>Light and Colours</h1><p>x</p><h2>Light</h2><p>y</p><h2>Light</h2><p>z</p>`)},
+	), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Section{
+		{Chapter: "1. Light and Colours", Paragraphs: []string{"Light and Colours", "x"}},
+		{Chapter: "1. Light and Colours / Light", Paragraphs: []string{"Light", "y"}},
+		{Chapter: "1. Light and Colours / Light", Paragraphs: []string{"Light", "z"}},
+	}
+	if diff := cmp.Diff(want, got.Sections); diff != "" {
+		t.Errorf("sections (-want +got):\n%s", diff)
+	}
+}
+
 func TestEPUBRefused(t *testing.T) {
 	one := file{"OEBPS/a.xhtml", page("<p>Some words.</p>")}
 	sound := packEPUB(t, spineOf("a.xhtml"), one)
@@ -189,7 +209,7 @@ func TestEPUBRefused(t *testing.T) {
 	f("OpenDocument", packZip(t, file{"mimetype", "application/vnd.oasis.opendocument.text"}, file{"content.xml", "x"}), Unsupported, "ODT")
 	f("any other zip, with an EPUB in it", packZip(t, file{"book.epub", string(sound)}), Unsupported, "ZIP")
 	f("empty zip", packZip(t), Unsupported, "ZIP")
-	f("deep XML", packEPUB(t, strings.Repeat("<a>", 100_000), one), BadArchive, "package document")
+	f("deep XML", packEPUB(t, strings.Repeat("<a>", 100_000)+spineOf("a.xhtml")+strings.Repeat("</a>", 100_000), one), BadArchive, "package document")
 
 	font := packEPUB(t, spineOf("a.xhtml"), one, encryption("http://www.idpf.org/2008/embedding", "OEBPS/font.otf"))
 	if _, err := Read(font, Limits{}); err != nil {
@@ -209,9 +229,15 @@ func TestEPUBBombs(t *testing.T) {
 	}
 	zeros := file{"OEBPS/a.xhtml", "<html>" + strings.Repeat(" ", 20*mib)}
 	f("ratio", packEPUB(t, spineOf("a.xhtml"), zeros), Limits{}, "200 times")
+	noise := make([]byte, 2*mib)
+	for i, x := 0, uint32(1); i < len(noise); i++ {
+		x = x*1664525 + 1013904223
+		noise[i] = byte(x >> 24)
+	}
+	f("ratio of one file among others that do not pack", packEPUB(t, spineOf("a.xhtml"), zeros, file{"OEBPS/pic.jpg", string(noise)}), Limits{}, "200 times")
 	f("size", packEPUB(t, spineOf("a.xhtml"), file{"OEBPS/a.xhtml", strings.Repeat("<p>some words</p>", 40_000)}), Limits{MaxTextBytes: mib / 2, MaxRatio: 1e6}, "512 KiB")
 	f("size of many files together", packEPUB(t, spineOf("a.xhtml", "b.xhtml"),
-		file{"OEBPS/a.xhtml", "<p>" + strings.Repeat("x", mib/2)}, file{"OEBPS/b.xhtml", "<p>" + strings.Repeat("x", mib)}), Limits{MaxTextBytes: mib, MaxRatio: 1e6}, "b.xhtml")
+		file{"OEBPS/a.xhtml", "<p>" + strings.Repeat("x", mib/2)}, file{"OEBPS/b.xhtml", "<p>" + strings.Repeat("x", mib*3/4)}), Limits{MaxTextBytes: mib, MaxRatio: 1e6}, "b.xhtml")
 	var many []file
 	for i := range 50 {
 		many = append(many, file{fmt.Sprintf("OEBPS/%d", i), ""})

@@ -78,6 +78,7 @@ type candidate struct {
 type rake struct {
 	*lexicon
 	candidates map[phrase]*candidate
+	most       int // candidates kept at a time
 	seen       int
 	dropped    int // candidates with as many references or fewer were forgotten
 
@@ -94,6 +95,7 @@ func newRake(l *lexicon) *rake {
 	return &rake{
 		lexicon:    l,
 		candidates: make(map[phrase]*candidate),
+		most:       maxCandidates,
 		degree:     make(map[uint32]int),
 		freq:       make(map[uint32]int),
 		found:      make(map[phrase]float64),
@@ -165,7 +167,7 @@ func (r *rake) count() {
 			c.score += r.found[p]
 		}
 	}
-	for len(r.candidates) > maxCandidates {
+	for len(r.candidates) > r.most {
 		r.dropped++
 		for p, c := range r.candidates {
 			if c.referenced <= r.dropped {

@@ -57,6 +57,10 @@ func TestPassagesLongSentence(t *testing.T) {
 			t.Errorf("passage %d of %d words ends in %q, want a clause within 240 words", i, p.Words, p.Content[len(p.Content)-10:])
 		}
 	}
+	mixed := "one two three four five six; seven eight, nine 12:30,5 ten eleven twelve thirteen"
+	if cut := cutPoint(mixed, 10); mixed[:cut] != "one two three four five six;" {
+		t.Errorf("cut after %q, want it after the semicolon", mixed[:cut])
+	}
 	ps = Passages(Text{Sections: []Section{{Paragraphs: []string{strings.Repeat("word ", 1000)}}}}, 120)
 	for _, p := range ps {
 		if p.Words > 240 {

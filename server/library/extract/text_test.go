@@ -207,7 +207,7 @@ func TestTextPages(t *testing.T) {
 				}
 			}
 			for _, p := range paragraphs(text) {
-				if _, ok := pageNumber(p); ok && name != "years are no pages" {
+				if _, ok := pageNumber(p); ok && !strings.HasSuffix(name, "are no pages") {
 					t.Errorf("page number %q was left in the text", p)
 				}
 			}
@@ -229,5 +229,10 @@ func TestTextPages(t *testing.T) {
 	f("marks in the text", strings.Join(inline, "\n\n"), map[string]int{"w7 ": 7, "w15 ": 15})
 	f("a mark within a sentence", "The light [Pg 3] bends here.\n\nAnd there.", map[string]int{"light": 0, "bends": 3, "there": 3})
 	f("years are no pages", "Chronicle here\n\n1066\n\nNormans came.\n\n1215\n\nCharter signed.\n\n1492\n\nSailed west.\n\n1776\n\nDeclared it.", map[string]int{"Normans": 0})
+	var figures []string
+	for n := range 20 {
+		figures = append(figures, fmt.Sprintf("%d\n\nFigure f%d here.", []int{7, 7, 8, 3, 3, 4, 90, 90, 91, 12}[n%10], n))
+	}
+	f("figures that now and then count on are no pages", strings.Join(figures, "\n\n"), map[string]int{"f3": 0, "f12": 0})
 	f("no pages", "One.\n\nTwo.", map[string]int{"One": 0})
 }

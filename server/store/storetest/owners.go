@@ -66,6 +66,9 @@ func seesOnly(t *testing.T, s Store, scope store.Scope, stored map[string]store.
 			t.Errorf("passage %d is said to be %q's", m.ID, m.Owner)
 		}
 	}
+	behind, err := s.SearchAfter(ctx, scope, q, 1e9, 1<<62, 100, false)
+	ok(t, err)
+	same(t, "SearchAfter", matchIDs(behind), matchIDs(details.Matches))
 	titles, err := s.Titles(ctx, scope, every)
 	ok(t, err)
 	same(t, "Titles", passageIDs(titles), want)
@@ -250,6 +253,7 @@ func testStatementsPerCall(t *testing.T, s Store) {
 		}
 	}
 	costs("page", 1, 5, func(ctx context.Context) error { _, err := s.SearchPage(ctx, ada, q, page, true); return err })
+	costs("after", 1, 5, func(ctx context.Context) error { _, err := s.SearchAfter(ctx, ada, q, 1e9, 1<<40, 5, true); return err })
 	costs("ids", 1, 5, func(ctx context.Context) error { _, err := s.SearchIDs(ctx, ada, q, page); return err })
 	costs("count", 1, 1, func(ctx context.Context) error { _, err := s.Count(ctx, ada, q); return err })
 	costs("titles", 1, 5, func(ctx context.Context) error { _, err := s.Titles(ctx, ada, ids[:5]); return err })

@@ -39,6 +39,20 @@ func testPaging(t *testing.T, s Store) {
 		}
 		same(t, fmt.Sprintf("pages of %d", size), ids, matchIDs(whole.Matches))
 	}
+	for _, size := range []int{1, 7, 50, 94, 95} { // the same, going on behind the last match
+		found := slices.Clone(whole.Matches[:1])
+		for {
+			last := found[len(found)-1]
+			next, err := s.SearchAfter(ctx, shared, q, last.Score, last.ID, size, false)
+			ok(t, err)
+			if len(next) == 0 || len(found) > 95 {
+				break
+			}
+			found = append(found, next...)
+		}
+		same(t, fmt.Sprintf("walk by %d", size), found, whole.Matches)
+	}
+	testAfter(t, s, q, whole.Matches)
 	for _, n := range []int{3, 1000, math.MaxInt32, math.MaxInt} { // past the end
 		p, err := s.SearchPage(ctx, shared, q, store.Page{Number: n, Size: 50}, true)
 		ok(t, err)
@@ -58,6 +72,32 @@ func testPaging(t *testing.T, s Store) {
 	fails(t, "too many ids", err, store.ErrTooMany)
 	_, err = s.SearchIDs(ctx, shared, q, store.Page{Number: 1, Size: store.MaxIDs})
 	ok(t, err)
+}
+
+// testAfter holds that a walk goes on where it stopped when scores have moved, or when the
+// last match is gone, and that its bounds hold.
+func testAfter(t *testing.T, s Store, q store.Query, whole []store.Match) {
+	ctx := t.Context()
+	after := func(score float64, id int64) []store.Match {
+		t.Helper()
+		found, err := s.SearchAfter(ctx, shared, q, score, id, 5, true)
+		ok(t, err)
+		return found
+	}
+	last := whole[49]
+	same(t, "scores have moved", matchIDs(after(last.Score*2, last.ID)), matchIDs(whole[50:55]))
+	same(t, "the last match is gone: the first worse one", matchIDs(after(last.Score, 1<<31)),
+		matchIDs(whole[slices.IndexFunc(whole, func(m store.Match) bool { return m.Score < last.Score }):][:5]))
+	for _, m := range after(last.Score, last.ID) {
+		one, err := s.Passage(ctx, shared, m.ID)
+		ok(t, err)
+		same(t, "details behind a match", m.Passage, one)
+	}
+	if _, err := s.SearchAfter(ctx, shared, q, 1, 1, 0, false); err == nil {
+		t.Error("no matches asked for: no error")
+	}
+	_, err := s.SearchAfter(ctx, shared, q, 1, 1, store.MaxPageSize+1, false)
+	fails(t, "too many behind a match", err, store.ErrTooMany)
 }
 
 // testPathsAgree holds that the five statements give what the two give.

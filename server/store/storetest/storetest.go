@@ -20,6 +20,7 @@ type Store interface {
 	SearchIDs(ctx context.Context, scope store.Scope, q store.Query, page store.Page) ([]store.Match, error)
 	Count(ctx context.Context, scope store.Scope, q store.Query) (int, error)
 	SearchPage(ctx context.Context, scope store.Scope, q store.Query, page store.Page, details bool) (store.MatchPage, error)
+	SearchAfter(ctx context.Context, scope store.Scope, q store.Query, afterScore float64, afterID int64, size int, details bool) ([]store.Match, error)
 	Titles(ctx context.Context, scope store.Scope, ids []int64) ([]store.Passage, error)
 	Passage(ctx context.Context, scope store.Scope, id int64) (store.Passage, error)
 	Passages(ctx context.Context, scope store.Scope, ids []int64) ([]store.Passage, error)
