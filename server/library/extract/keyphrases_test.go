@@ -180,7 +180,7 @@ func TestKeyphrasesBounded(t *testing.T) {
 			n++
 			b.WriteString(word(n) + ". ")
 		}
-		b.WriteString("the known purple thing came with.")
+		b.WriteString("the purple velvet curtain was with it.")
 		ps = append(ps, Passage{Content: b.String()})
 	}
 	r := newRake(newLexicon(ps))

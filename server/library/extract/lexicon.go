@@ -173,7 +173,7 @@ func (l *lexicon) classify(w string) entry {
 		return entry{class: joinClass}
 	case l.stops[f]:
 		return entry{class: stopClass, article: articles[f]}
-	case false:
+	case isJunk(w, f):
 		return entry{class: breakClass}
 	}
 	stem := l.stem(f)
