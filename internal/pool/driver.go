@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // connector opens connections through base, sets each of them up and counts them.
@@ -24,7 +25,17 @@ type connector struct {
 }
 
 // setting is one statement of the set-up. With want, its first column must be that.
-type setting struct{ statement, want string }
+// An error that again accepts is not final: the statement is repeated for setUpPatience.
+type setting struct {
+	statement, want string
+	again           func(error) bool
+}
+
+// setUpPatience is as long as the connections' busy_timeout.
+const (
+	setUpPatience = 5 * time.Second
+	setUpPause    = 10 * time.Millisecond
+)
 
 // Connect opens and sets up one connection, or nothing: a connection whose set-up fails is closed.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -34,7 +45,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	cn := &conn{Conn: base, source: c}
 	for _, s := range c.setUp {
-		if err := cn.apply(ctx, s); err != nil {
+		if err := cn.applyPatiently(ctx, s); err != nil {
 			return nil, errors.Join(fmt.Errorf("set up connection: %s: %w", s.statement, err), cn.kept.close(), base.Close())
 		}
 	}
@@ -73,6 +84,23 @@ var (
 	_ driver.Validator          = (*conn)(nil)
 	_ driver.Pinger             = (*conn)(nil)
 )
+
+// applyPatiently repeats a statement of the set-up while its error is not final.
+func (c *conn) applyPatiently(ctx context.Context, s setting) error {
+	for last := time.Now().Add(setUpPatience); ; {
+		err := c.apply(ctx, s)
+		if err == nil || s.again == nil || !s.again(err) || time.Now().After(last) {
+			return err
+		}
+		pause := time.NewTimer(setUpPause)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return errors.Join(err, context.Cause(ctx))
+		case <-pause.C:
+		}
+	}
+}
 
 // apply runs one statement of the set-up.
 func (c *conn) apply(ctx context.Context, s setting) error {

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"modernc.org/sqlite"
 )
 
 func TestFaultsOfConfig(t *testing.T) {
@@ -39,6 +41,43 @@ func TestFaultsOfConfig(t *testing.T) {
 	cfg = ok
 	cfg.Single, cfg.Read, cfg.Write = true, Bounds{Size: -1, SizeSetting: "DB_POOL_SIZE"}, Bounds{} // Write is ignored
 	f(cfg, "DB_POOL_SIZE is -1: it must be at least 1")
+}
+
+// Two processes may meet on a library that does not exist yet; one finds it locked for a moment.
+func TestSetUpWaitsForALock(t *testing.T) {
+	address := dsn(filepath.Join(t.TempDir(), "new.db"), "rwc", "immediate")
+	other, err := sql.Open("sqlite", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	lock, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec("CREATE TABLE t(a)"); err != nil {
+		t.Fatal(err)
+	}
+	base, err := sqlite.NewConnector(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	c := &connector{base: base, setUp: []setting{{statement: "PRAGMA journal_mode = WAL", want: "wal", again: func(err error) bool {
+		if refused++; refused == 3 {
+			if err := lock.Commit(); err != nil {
+				t.Error(err)
+			}
+		}
+		return isBusy(err)
+	}}}}
+	cn, err := c.Connect(t.Context())
+	if err != nil || refused != 3 {
+		t.Fatalf("after %d refusals: %v", refused, err)
+	}
+	if err := cn.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestPathsWithSpecialCharacters(t *testing.T) {
