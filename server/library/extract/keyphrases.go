@@ -70,6 +70,7 @@ type candidate struct {
 	referenced int // passages it is a candidate in
 	score      float64
 	first      int // order of first appearance
+	missed     int // passages it may have been in before, and been forgotten
 	joined     int // times it was found as two runs joined, "angle of incidence"
 	plain      int // times it was found as one run
 }
@@ -80,7 +81,7 @@ type rake struct {
 	candidates map[phrase]*candidate
 	most       int // candidates kept at a time
 	seen       int
-	dropped    int // candidates with as many references or fewer were forgotten
+	dropped    int // times room was made; what was referenced no oftener since it came was forgotten
 
 	runs   [][]uint32 // candidates as runs of classes
 	joins  []bool     // run i is joined to run i-1 by a joining word
@@ -132,7 +133,7 @@ func (r *rake) add(run []uint32, joined bool) {
 	c := r.candidates[p]
 	if c == nil {
 		r.seen++
-		c = &candidate{first: r.seen}
+		c = &candidate{first: r.seen, missed: r.dropped}
 		r.candidates[p] = c
 	}
 	if joined {
@@ -170,7 +171,7 @@ func (r *rake) count() {
 	for len(r.candidates) > r.most {
 		r.dropped++
 		for p, c := range r.candidates {
-			if c.referenced <= r.dropped {
+			if c.referenced+c.missed <= r.dropped {
 				delete(r.candidates, p)
 			}
 		}

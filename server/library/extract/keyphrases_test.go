@@ -37,9 +37,13 @@ func find(t *testing.T, ks []Keyphrase, name string) Keyphrase {
 	return Keyphrase{}
 }
 
+func englishLexicon() *lexicon {
+	return &lexicon{spellings: map[string]entry{}, classes: map[string]uint32{}, language: "en", stops: englishStops}
+}
+
 // TestRakeScores checks the sums by hand, on one passage: deg(red)=2+2=4 freq 2, deg(light)=2+1=3 freq 2, deg(ray)=2 freq 1.
 func TestRakeScores(t *testing.T) {
-	r := newRake(&lexicon{spellings: map[string]entry{}, classes: map[string]uint32{}, language: "en", stops: englishStops})
+	r := newRake(englishLexicon())
 	r.passage("The red light and the red ray are of the light, 17 ABC IV x.")
 	want := map[string]float64{"light red": 4.0/2 + 3.0/2, "ray red": 4.0/2 + 2, "light": 3.0 / 2}
 	got := make(map[string]float64)
@@ -183,7 +187,7 @@ func TestKeyphrasesBounded(t *testing.T) {
 		b.WriteString("the purple velvet curtain was with it.")
 		ps = append(ps, Passage{Content: b.String()})
 	}
-	r := newRake(newLexicon(ps))
+	r := newRake(englishLexicon())
 	r.most = 5000
 	for _, p := range ps {
 		r.passage(p.Content)
