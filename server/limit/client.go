@@ -82,11 +82,9 @@ func parseAddr(s string) (netip.Addr, bool) {
 	if err != nil {
 		ap, err := netip.ParseAddrPort(s)
 		if err != nil {
-			inner, ok := strings.CutPrefix(s, "[")
-			if inner, ok = strings.CutSuffix(inner, "]"); !ok {
-				return netip.Addr{}, false
-			}
-			if a, err = netip.ParseAddr(inner); err != nil || a.Is4() {
+			inner, open := strings.CutPrefix(s, "[")
+			inner, closed := strings.CutSuffix(inner, "]")
+			if a, err = netip.ParseAddr(inner); err != nil || !open || !closed || a.Is4() {
 				return netip.Addr{}, false
 			}
 			return a.WithZone("").Unmap(), true
