@@ -27,17 +27,11 @@ type attack struct {
 // end with ctx too.
 func (a *attack) run(ctx context.Context) {
 	ready := make(chan *user, len(a.users))
-	client := &http.Client{
-		Transport:     a.exchange,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := &http.Client{Transport: a.exchange}
 	// In the closed model no more than all users can be under way, in the open one no more than all slots: the workers
 	// are bounded without ever making a due request wait.
 	attacker := vegeta.NewAttacker(vegeta.Client(client), vegeta.MaxWorkers(uint64(len(a.users))), vegeta.MaxBody(0))
-	stop := context.AfterFunc(ctx, func() {
-		attacker.Stop()
-		a.agenda.wait.wake()
-	})
+	stop := context.AfterFunc(ctx, a.agenda.wait.wake)
 	defer stop()
 	target := func(t *vegeta.Target) error {
 		r := (<-ready).prepare()

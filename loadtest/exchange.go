@@ -60,7 +60,7 @@ func (x *exchange) attach(ctx context.Context, u *user, transport http.RoundTrip
 }
 
 // RoundTrip implements http.RoundTripper. The answer it returns has a status and nothing else, because all that matters
-// is in the call.
+// is in the call; without a Location no client follows a redirect, which would be a second request in the first one's time.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	slot, err := strconv.Atoi(req.URL.Fragment)
 	if err != nil || slot >= len(x.users) {

@@ -96,6 +96,10 @@ func TestKinds(t *testing.T) {
 				http.Error(w, "not what the scenario says", http.StatusTeapot)
 				return
 			}
+			if r.URL.Path == "/elsewhere" {
+				return
+			}
+			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(code)
 			fmt.Fprint(w, body)
 		}))

@@ -90,9 +90,6 @@ func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 		},
 	}
 	measured := max(0, min(ended, s.Total())-s.WarmUp)
-	if cause == nil {
-		measured = s.Duration // a run may end early when nothing is due any more; it still lasted as long
-	}
 	out.MeasuredS = measured.Seconds()
 	if err := r.figures(out, measured); err != nil {
 		return nil, fmt.Errorf("put result together: %w", err)

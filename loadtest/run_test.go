@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -66,7 +67,7 @@ func TestOutOfTimeInTheWarmUp(t *testing.T) {
 // TestInterrupt with the real clock, waiter and network; only that it ends and leaves nothing behind is asserted.
 func TestInterruptForReal(t *testing.T) {
 	asked := make(chan struct{}, 100)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		asked <- struct{}{}
 		<-r.Context().Done()
@@ -76,7 +77,7 @@ func TestInterruptForReal(t *testing.T) {
 		for range 20 {
 			<-asked
 		}
-		cancel()
+		cancel(errors.New("a cause that net/http passes on as the request's error"))
 	}()
 	r, err := Run(ctx, Config{Scenario: mustParse(t, "connections: per_user\nusers: {count: 20}"+oneStep), Target: srv.URL + "/"})
 	if err != nil || !r.Interrupted || r.Canceled != 20 || r.Generator.Connections != 20 {
@@ -100,6 +101,20 @@ func TestLateAnswersCount(t *testing.T) {
 		}
 		if n := len(r.Windows); n != 13 || r.Windows[12].Completed != 4 { // they came at 12 s sharp
 			t.Errorf("%d windows, want 13 with 4 requests in the last", n)
+		}
+	})
+}
+
+// Whoever waits for a place when the time is over is served still: to leave them out would hide the wait.
+func TestHeldVisitorsCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := virtual(context.Background(), t, "duration: 2s\narrivals: {rate: 10/s, max_visitors: 1}"+oneStep, func(*http.Request) (int, string) {
+			time.Sleep(150 * time.Millisecond)
+			return 200, ""
+		})
+		// The 19th is due at 1.9 s and begins when 18 were served, at 0.1 s + 18 * 0.15 s.
+		if r.Total.Completed != 19 || math.Abs(r.Total.Response.MaxMS-1050) > 1 {
+			t.Errorf("%d completed, the longest wait %vms; want 19 and 1050", r.Total.Completed, r.Total.Response.MaxMS)
 		}
 	})
 }

@@ -2,7 +2,9 @@ package loadtest
 
 import (
 	"os"
+	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +64,29 @@ func TestCheckpointsStayBelowTheAddressLimit(t *testing.T) {
 		most := s.Users.curve.most() * (1 + min(s.Total(), time.Minute).Seconds()/mean.Seconds())
 		if most > 1000 {
 			t.Errorf("%s: %.0f requests in a minute", name, most)
+		}
+	}
+}
+
+// The scenarios in the README are read as any other file.
+func TestReadmeScenarios(t *testing.T) {
+	readme, err := os.ReadFile("../scenarios/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile("../scenarios/queries/demo.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(readme), "```yaml\n")[1:]
+	if len(blocks) != 2 {
+		t.Errorf("%d scenarios in the README, want 2", len(blocks))
+	}
+	for i, b := range blocks {
+		text, _, _ := strings.Cut(b, "```")
+		fsys := fstest.MapFS{"readme.yaml": {Data: []byte(text)}, "queries/demo.txt": {Data: log}}
+		if _, err := Load(fsys, "readme.yaml"); err != nil {
+			t.Errorf("scenario %d of the README: %v", i+1, err)
 		}
 	}
 }

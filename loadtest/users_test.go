@@ -1,11 +1,13 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 // A watcher is a fake server that answers after a while and remembers who asked when.
@@ -240,13 +242,39 @@ flows:
 			"GET /search?q=to+be", "GET /content/1?q=to+be", "GET /content/b%20c?q=to+be", `POST /batch {"ids":[1,"b c",3],"n":3}`,
 			"GET /search?q=none",
 		}
-		if diff := cmp.Diff(want, w.lines[:10]); diff != "" {
+		if diff := gocmp.Diff(want, w.lines[:10]); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 		// Twenty requests in 2 s: four rounds of five. The repetitions that found no further id count as one skipped step,
 		// as does each step after an empty search.
 		if s, b := r.of("read").Skipped, r.of("batch").Skipped; r.Total.Completed != 20 || s != 8 || b != 4 {
 			t.Errorf("%d requests, skipped %d and %d; want 20, 8 and 4", r.Total.Completed, s, b)
+		}
+	})
+}
+
+// What a step took belongs to its last answer: values of an earlier one are gone.
+func TestTakesAreOfTheLastAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := virtual(context.Background(), t, `
+duration: 1s
+users: {count: 1}
+think: 99ms
+flows:
+  - name: f
+    steps:
+      - {name: search, get: /, repeat: 2, take: {id: {path: id}}}
+      - {name: read, get: "/{{id}}"}
+`, func(*http.Request) (int, string) {
+			time.Sleep(time.Millisecond)
+			if n++; n%2 == 1 {
+				return 200, `{"id":1}`
+			}
+			return 200, `{}`
+		})
+		if r.of("search").Completed != 10 || r.of("read").Completed != 0 {
+			t.Errorf("%d searches, %d reads; want 10 and none", r.of("search").Completed, r.of("read").Completed)
 		}
 	})
 }
@@ -305,6 +333,68 @@ func TestPause(t *testing.T) {
 	f(Pause{Mean: time.Second}, time.Second, 0, 10*time.Second)
 }
 
+// Users who are due at the same moment are served in the order in which they became due.
+func TestAgendaOrder(t *testing.T) {
+	now := time.Duration(0)
+	a := &agenda{ctx: context.Background(), end: forever, last: forever, clock: func() time.Duration { return now }, wait: newTimerWaiter()}
+	rng := rand.New(rand.NewPCG(1, 1))
+	var want []*user
+	at := map[*user]time.Duration{}
+	for range 500 {
+		u := &user{}
+		at[u] = time.Duration(rng.IntN(20))
+		a.push(u, at[u])
+		want = append(want, u)
+	}
+	slices.SortStableFunc(want, func(x, y *user) int { return cmp.Compare(at[x], at[y]) })
+	now = 20
+	for i, u := range want {
+		got, ok := a.next()
+		if !ok || got != u || got.call.due != at[u] {
+			t.Fatalf("user %d is out of order", i)
+		}
+	}
+}
+
+func TestScaled(t *testing.T) {
+	s := mustParse(t, `
+warm_up: 10s
+duration: 20s
+timeout: 8s
+slow_after: 6s
+think: {mean: 4s}
+arrivals: {rate: 10/s, stages: [{for: 10s, to: 30/s}]}
+checks: [{metric: service_p99, below: 4s, window: 10s, why: w}, {metric: goodput, above: 6/s, why: w}]
+flows: [{name: f, steps: [{name: a, get: /a}, {name: b, get: /b, timeout: 2s, think: {min: 2s, max: 4s}}]}]
+`)
+	before := fmt.Sprintf("%+v %+v", s.Arrivals, s.Checks)
+	c := s.scaled(0.5)
+	if got := fmt.Sprintf("%+v %+v", s.Arrivals, s.Checks); got != before || s.steps[0].Timeout != 8*time.Second {
+		t.Error("the scenario itself was changed")
+	}
+	half := time.Second / 2
+	got := []any{
+		c.WarmUp, c.Duration, c.Think.Mean, c.steps[0].Timeout, c.steps[0].SlowAfter, c.steps[1].Timeout, *c.steps[1].Think,
+		c.Arrivals.Rate, c.Arrivals.Stages[0], *c.Checks[0].High, c.Checks[0].Window, *c.Checks[1].Low,
+	}
+	want := []any{
+		10 * half, 20 * half, 4 * half, 8 * half, 6 * half, 2 * half, Pause{Min: 2 * half, Max: 4 * half},
+		20.0, Stage{10 * half, 60}, Bound{Value: 2000}, 10 * half, Bound{Value: 12},
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("value %d is %v, want %v", i, got[i], want[i])
+		}
+	}
+	// Twice the rate in half the time: as many come.
+	if a, b := s.Arrivals.curve.count(30*time.Second), c.Arrivals.curve.count(15*time.Second); math.Abs(a-b) > 1e-6 {
+		t.Errorf("%v come in the whole time, %v in half of it", a, b)
+	}
+	if c.Flows[0].Steps[1] != c.steps[1] {
+		t.Error("flows and steps of the copy are not the same steps")
+	}
+}
+
 func TestTimeScale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := `
@@ -325,7 +415,7 @@ checks: [{metric: p95, below: 8s, why: w}, {metric: rate, above: 5/s, why: w}, {
 		for _, c := range tenth.Checks {
 			bounds = append(bounds, c.Bound)
 		}
-		if diff := cmp.Diff([]string{"< 800ms", "> 50/s", "< 5%"}, bounds); diff != "" {
+		if diff := gocmp.Diff([]string{"< 800ms", "> 50/s", "< 5%"}, bounds); diff != "" {
 			t.Errorf("bounds at a tenth (-want +got):\n%s", diff)
 		}
 	})
