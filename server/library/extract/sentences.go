@@ -9,24 +9,16 @@ import (
 // Abbreviations after which a full stop ends no sentence, folded. endings may end one, if a capital follows; numbered ones
 // are abbreviations only before a number, being words of their own otherwise ("no", "art").
 var (
-	abbreviations = words("mr mrs ms messrs mme mlle dr prof doc docent st sr rev hon gen col capt lt sgt maj sen rep gov pres sir " +
+	abbreviations = foldedWords("mr mrs ms messrs mme mlle dr prof doc docent st sr rev hon gen col capt lt sgt maj sen rep gov pres sir " +
 		"fig figs prop props theor theors prob probs defin def ax axs obs exper expers qu quest sect lect optic opt cor schol coroll " +
 		"chap ch cap vol vols ed eds cf viz vid vide approx ca circa vs et seq sc scil lib tom fol ms mss no nos jan feb aug sept oct nov dec " +
 		"doç yrd öğr gör av sn bkz krş örn yy yay haz çev cilt mad böl şek hz alb org müh uzm md bn blk mah cad sok apt tel")
-	endings  = words("etc vb vd vs ltd inc co corp jr al ibid op cit esq bros ff ltd şti aş")
-	numbered = words("no nos p pp art nr s c ss v vv q l ll n nn deg gr min sec dk sn §")
-	starters = words("the a an and but for if in it its this that these those then there thus so now when where while we he she they you i as at by on " +
+	endings  = foldedWords("etc vb vd vs ltd inc co corp jr al ibid op cit esq bros ff ltd şti aş")
+	numbered = foldedWords("no nos p pp art nr s c ss v vv q l ll n nn deg gr min sec dk sn §")
+	starters = foldedWords("the a an and but for if in it its this that these those then there thus so now when where while we he she they you i as at by on " +
 		"to from with after before let hence therefore what who how why not no or yet his her their our my all some such whence wherefore nor upon " +
 		"bu şu o ve ama fakat ancak bir çünkü böylece sonra ben sen biz siz onlar her hiç ne nasıl neden eğer için ise burada orada artık daha oysa")
 )
-
-func init() {
-	for _, set := range []map[string]bool{abbreviations, endings, numbered, starters} {
-		for w := range set {
-			set[fold(w)] = true
-		}
-	}
-}
 
 // sentences calls emit with the byte range of every sentence of p, white space after it included, so that the ranges
 // together are p. A full stop after an abbreviation, an initial, an ordinal or within a number ends nothing; quotation
