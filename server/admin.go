@@ -105,7 +105,7 @@ func (s *Server) adminRoutes(w http.ResponseWriter, _ *http.Request) {
 		Connections    int64         `json:"connections"`
 		MaxConnections int           `json:"max_connections"`
 		Routes         []routeReport `json:"routes"`
-	}{s.adminReport(), s.conns.Load(), s.cfg.MaxConnections, nil}
+	}{s.adminReport(), s.connections(), s.cfg.MaxConnections, nil}
 	for _, r := range s.routes {
 		out.Routes = append(out.Routes, r.report())
 	}

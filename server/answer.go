@@ -49,8 +49,9 @@ func release(buf *bytes.Buffer) {
 func (s *Server) answerBytes(c *gin.Context, status int, contentType []string, body []byte) {
 	h := c.Writer.Header()
 	h["Content-Type"] = contentType
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	h["X-Tomehub-Statements"] = []string{strconv.FormatInt(exchangeOf(c).db.Statements.Load(), 10)}
+	x := exchangeOf(c)
+	h["Content-Length"] = x.header(valueLength, strconv.Itoa(len(body)))
+	h["X-Tomehub-Statements"] = x.header(valueStatements, strconv.FormatInt(x.db.Statements.Load(), 10))
 	c.Status(status)
 	// A write fails only when the client is gone; the next read of its connection says so too.
 	_, _ = c.Writer.Write(body)

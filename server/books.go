@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -44,8 +43,7 @@ func (s *Server) books(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.RequestTimeout)
-	defer cancel()
+	ctx := c.Request.Context()
 	list, err := s.lib.Books(ctx, exchangeOf(c).scope(), page, size)
 	if err != nil {
 		s.fail(c, err)
@@ -63,17 +61,15 @@ func (s *Server) books(c *gin.Context) {
 
 // decodePage reads page and page_size of a URL, under the bounds of a search.
 func decodePage(raw string) (page, size int, err error) {
-	values, err := urlValues(raw, "malformed_url")
+	var f searchFields
+	err = walkValues(raw, "malformed_url", func(name, v string) error {
+		if name != "page" && name != "page_size" {
+			return nil
+		}
+		return f.takeValue(name, v, inURL)
+	})
 	if err != nil {
 		return 0, 0, err
-	}
-	var f searchFields
-	for _, name := range []string{"page", "page_size"} {
-		for _, v := range values[name] {
-			if err := f.takeValue(name, v, inURL); err != nil {
-				return 0, 0, err
-			}
-		}
 	}
 	page, size = f.pages()
 	return page, size, nil
@@ -86,8 +82,7 @@ func (s *Server) book(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.RequestTimeout)
-	defer cancel()
+	ctx := c.Request.Context()
 	b, err := s.lib.Book(ctx, exchangeOf(c).scope(), id)
 	if err != nil {
 		s.fail(c, err)
@@ -103,8 +98,7 @@ func (s *Server) deleteBook(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.RequestTimeout)
-	defer cancel()
+	ctx := c.Request.Context()
 	if err := s.lib.DeleteBook(ctx, exchangeOf(c).owner, id); err != nil {
 		s.fail(c, err)
 		return

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -49,8 +48,7 @@ func (s *Server) content(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.RequestTimeout)
-	defer cancel()
+	ctx := c.Request.Context()
 	p, err := s.lib.Content(ctx, exchangeOf(c).scope(), id)
 	if err != nil {
 		s.fail(c, err)
@@ -90,8 +88,7 @@ func (s *Server) batch(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.RequestTimeout)
-	defer cancel()
+	ctx := c.Request.Context()
 	found, unknown, err := s.lib.Batch(ctx, exchangeOf(c).scope(), ids)
 	if err != nil {
 		s.fail(c, err)

@@ -28,18 +28,19 @@ const (
 // under several names, as long as they agree.
 type setting[T comparable] struct {
 	value T
-	from  string // where it was written; empty when it was not
+	from  source // where it was written; empty when it was not
+	name  string // under which name
 }
 
 func (f *setting[T]) isSet() bool { return f.from != "" }
 
 // set takes a value, or refuses one that contradicts an earlier one.
 func (f *setting[T]) set(value T, from source, name string) error {
-	where := string(from) + " " + name
 	if f.isSet() && f.value != value {
-		return badRequest("conflicting_parameters", "%s says %s, but %s says %s: give it once", f.from, quoted(f.value), where, quoted(value))
+		return badRequest("conflicting_parameters", "%s %s says %s, but %s %s says %s: give it once",
+			f.from, f.name, quoted(f.value), from, name, quoted(value))
 	}
-	f.value, f.from = value, where
+	f.value, f.from, f.name = value, from, name
 	return nil
 }
 
@@ -143,23 +144,45 @@ func mediaType(r *http.Request) string {
 	return kind
 }
 
-// urlValues parses a query string; what net/url would drop silently is refused.
-func urlValues(raw string, code string) (url.Values, error) {
-	if raw == "" {
-		return nil, nil
-	}
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, badRequest(code, "the parameters cannot be read: %v (write %%3B for a semicolon, %%25 for a percent sign)", err)
-	}
-	for name, list := range values {
-		for _, v := range list {
-			if !utf8.ValidString(v) {
-				return nil, badRequest("invalid_utf8", "parameter %s is not valid UTF-8", quoted(strings.ToValidUTF8(name, "?")))
-			}
+// walkValues calls take with every parameter of a query string or a form, in order. What
+// net/url would drop silently is refused under the code.
+func walkValues(raw, code string, take func(name, value string) error) error {
+	for raw != "" {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		if pair == "" {
+			continue
+		}
+		if strings.Contains(pair, ";") {
+			return badRequest(code, "the parameters cannot be read: write a semicolon in a value as %%3B")
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, err := unescape(name, code)
+		if err != nil {
+			return err
+		}
+		if value, err = unescape(value, code); err != nil {
+			return err
+		}
+		if !utf8.ValidString(value) {
+			return badRequest("invalid_utf8", "parameter %s is not valid UTF-8", quoted(strings.ToValidUTF8(name, "?")))
+		}
+		if err := take(name, value); err != nil {
+			return err
 		}
 	}
-	return values, nil
+	return nil
+}
+
+func unescape(text, code string) (string, error) {
+	if !strings.ContainsAny(text, "%+") {
+		return text, nil
+	}
+	plain, err := url.QueryUnescape(text)
+	if err != nil {
+		return "", badRequest(code, "the parameters cannot be read: %v (write a percent sign as %%25)", err)
+	}
+	return plain, nil
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")

@@ -23,7 +23,7 @@ var errDrained = errors.New("server stopped before the request was done")
 // departure is what a drain takes down.
 type departure struct {
 	api       *http.Server
-	listener  net.Listener
+	listener  *listener
 	accepting <-chan struct{} // closed when api no longer accepts
 	cut       context.CancelCauseFunc
 }
@@ -35,7 +35,7 @@ type departure struct {
 // Shutdown began (golang/go#75591), so clients that reuse a connection must have learned before.
 // What runs after DrainTimeout is cut.
 func (s *Server) drain(ctx context.Context, d departure) error {
-	s.log.Info("draining", "in_flight", s.inFlight.now.Load(), "connections", s.conns.Load())
+	s.log.Info("draining", "in_flight", s.inFlight.now.Load(), "connections", s.connections())
 	s.stage.Store(stageLeaving)
 	wait(s.cfg.ShutdownDelay)
 	s.stage.Store(stageClosed)
@@ -67,7 +67,7 @@ const cutTime = 2 * time.Second
 func (s *Server) graceful(d time.Duration) {
 	const look = 10 * time.Millisecond
 	end := time.Now().Add(d)
-	for s.conns.Load() > 0 {
+	for s.connections() > 0 {
 		left := time.Until(end)
 		if left <= 0 {
 			return

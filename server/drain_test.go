@@ -299,10 +299,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 	r := run(t, cfg, Deps{Library: echo()})
 	first, _ := raw(t, r.url, "")
 	raw(t, r.url, "")
-	eventually(t, "both are counted", func() bool { return r.conns.Load() == 2 })
+	eventually(t, "both are counted", func() bool { return r.connections() == 2 })
 	_, in := raw(t, r.url, "GET /api/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-	if r.conns.Load() != 2 {
-		t.Errorf("%d connections of 2", r.conns.Load())
+	if r.connections() != 2 {
+		t.Errorf("%d connections of 2", r.connections())
 	}
 	first.Close() // the third one's turn
 	res, err := http.ReadResponse(in, nil)

@@ -203,7 +203,6 @@ func TestStandingHeaders(t *testing.T) {
 			"X-Content-Type-Options":  "nosniff",
 			"Cache-Control":           "no-store",
 			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-			"Referrer-Policy":         "no-referrer",
 			"Content-Type":            "application/json; charset=utf-8",
 			"X-Tomehub-Statements":    "0",
 		} {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -16,9 +15,10 @@ import (
 	"github.com/tomehub/tomehub/server/store"
 )
 
-// An exchange is what the server knows of one request while it runs. It is not pooled: a
-// search that others joined may count statements in db after its own client has left.
+// An exchange is what the server knows of one request while it runs, and the context of it. It
+// is not pooled: a search that others joined may count statements in db after its own client has left.
 type exchange struct {
+	requestContext
 	id    string
 	start time.Time
 	route *routeStats
@@ -30,9 +30,33 @@ type exchange struct {
 	status int    // set when it differs from the one written: statusClientGone
 	code   string // of a refusal
 	err    error  // cause of a 5xx
+
+	// The values of headers that differ between requests; a header's list is a part of this.
+	values [3]string
+}
+
+// Places in exchange.values.
+const (
+	valueID = iota
+	valueLength
+	valueStatements
+)
+
+// header returns a header's list of one value, without an allocation of its own.
+func (x *exchange) header(place int, value string) []string {
+	x.values[place] = value
+	return x.values[place : place+1 : place+1]
 }
 
 type exchangeKey struct{}
+
+// Value makes the exchange found in every context derived from it.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.requestContext.Value(key)
+}
 
 func exchangeOf(c *gin.Context) *exchange {
 	return c.Request.Context().Value(exchangeKey{}).(*exchange)
@@ -45,7 +69,6 @@ var (
 	closeConnection = []string{"close"}
 	noSniff         = []string{"nosniff"}
 	noStore         = []string{"no-store"}
-	noReferrer      = []string{"no-referrer"}
 	// The API has nothing a browser should render, run or frame.
 	closedPolicy = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
@@ -55,14 +78,14 @@ func (s *Server) begin(route *routeStats) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		r := c.Request
 		x := &exchange{id: requestID(r.Header), start: time.Now(), route: route}
-		ctx := context.WithValue(r.Context(), exchangeKey{}, x)
-		c.Request = r.WithContext(store.WithRequest(ctx, &x.db, x.id))
+		x.requestContext = requestContext{parent: r.Context(), deadline: x.start.Add(route.timeout)}
+		defer x.stop()
+		c.Request = r.WithContext(store.WithRequest(x, &x.db, x.id))
 		h := c.Writer.Header()
-		h["X-Request-Id"] = []string{x.id}
+		h["X-Request-Id"] = x.header(valueID, x.id)
 		h["X-Content-Type-Options"] = noSniff
 		h["Cache-Control"] = noStore
 		h["Content-Security-Policy"] = closedPolicy
-		h["Referrer-Policy"] = noReferrer
 		if s.stage.Load() >= stageClosed {
 			h["Connection"] = closeConnection
 		}

@@ -117,7 +117,7 @@ func (s *Server) health(c *gin.Context) {
 		Status: "ok", Version: s.cfg.Version, Phase: s.cfg.Phase,
 		UptimeS:  time.Since(s.started).Seconds(),
 		Database: s.pinger.check(c.Request.Context()),
-		InFlight: s.inFlight.now.Load(), Connections: s.conns.Load(),
+		InFlight: s.inFlight.now.Load(), Connections: s.connections(),
 	}
 	status := http.StatusOK
 	if out.Database == dbDown {

@@ -67,8 +67,7 @@ func (g *ingestSlots) release() { g.slots.Release(1) }
 
 // ingest answers POST /api/ingest.
 func (s *Server) ingest(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.IngestTimeout)
-	defer cancel()
+	ctx := c.Request.Context()
 	// A recorder in a test has no deadline to move.
 	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(s.cfg.IngestTimeout + s.cfg.ReadTimeout))
 	if err := s.ingests.acquire(ctx); err != nil {
@@ -155,19 +154,23 @@ func (f *bookFields) setData(data []byte) error {
 	return nil
 }
 
+// setText takes what names the book. Other names are ignored.
 func (f *bookFields) setText(name, value string, from source) error {
+	var field *setting[string]
+	switch name {
+	case "title":
+		field = &f.title
+	case "author":
+		field = &f.author
+	case "filename":
+		field = &f.filename
+	default:
+		return nil
+	}
 	if len(value) > maxFormField {
 		return badRequest("field_too_long", "%s has %d bytes: want at most %d", name, len(value), maxFormField)
 	}
-	switch name {
-	case "title":
-		return f.title.set(value, from, name)
-	case "author":
-		return f.author.set(value, from, name)
-	case "filename":
-		return f.filename.set(value, from, name)
-	}
-	return nil
+	return field.set(value, from, name)
 }
 
 // decodeIngest reads a book: a JSON object, a multipart form with a file, a form of text, or
@@ -175,16 +178,9 @@ func (f *bookFields) setText(name, value string, from source) error {
 func (s *Server) decodeIngest(w http.ResponseWriter, r *http.Request) (library.Document, error) {
 	body := s.pace(w, r)
 	var f bookFields
-	values, err := urlValues(r.URL.RawQuery, "malformed_url")
+	err := walkValues(r.URL.RawQuery, "malformed_url", func(name, v string) error { return f.setText(name, v, inURL) })
 	if err != nil {
 		return library.Document{}, err
-	}
-	for _, name := range []string{"title", "author", "filename"} {
-		for _, v := range values[name] {
-			if err := f.setText(name, v, inURL); err != nil {
-				return library.Document{}, err
-			}
-		}
 	}
 	if mediaType(r) == "multipart/form-data" {
 		err = s.readMultipart(w, r, &f)
@@ -283,25 +279,19 @@ func (f *bookFields) takeJSON(body []byte) error {
 }
 
 func (f *bookFields) takeForm(body []byte) error {
-	values, err := urlValues(string(body), "malformed_form")
-	if err != nil || (!values.Has("content") && !values.Has("text")) {
+	err := walkValues(string(body), "malformed_form", func(name, v string) error {
+		if name == "content" || name == "text" {
+			return f.setData([]byte(v))
+		}
+		return f.setText(name, v, inForm)
+	})
+	if err != nil && f.hasData {
+		return err
+	}
+	if !f.hasData {
 		// curl --data-binary @file calls a file a form.
 		return refuse(http.StatusUnsupportedMediaType, "unsupported_media_type",
 			"a form needs a field content or text; to send a file as it is, add the header Content-Type: text/plain")
-	}
-	for _, name := range []string{"title", "author", "filename"} {
-		for _, v := range values[name] {
-			if err := f.setText(name, v, inForm); err != nil {
-				return err
-			}
-		}
-	}
-	for _, name := range []string{"content", "text"} {
-		for _, v := range values[name] {
-			if err := f.setData([]byte(v)); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
+const ingestPath = "/api/ingest"
+
 // quietGin sets gin's one process-wide switch, without which it prints its routes to stdout.
 var quietGin = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
 
@@ -41,7 +43,7 @@ func (s *Server) buildRoutes() {
 	s.limited(http.MethodGet, "/api/books", nil, s.books)
 	s.limited(http.MethodGet, "/api/books/:id", nil, s.book)
 	s.limited(http.MethodDelete, "/api/books/:id", nil, s.deleteBook)
-	s.limited(http.MethodPost, "/api/ingest", &s.limits.ingest, s.ingest)
+	s.limited(http.MethodPost, ingestPath, &s.limits.ingest, s.ingest)
 
 	var list []string
 	for _, r := range s.routes {
@@ -53,7 +55,10 @@ func (s *Server) buildRoutes() {
 }
 
 func (s *Server) count(method, path string) *routeStats {
-	r := &routeStats{method: method, path: path}
+	r := &routeStats{method: method, path: path, timeout: s.cfg.RequestTimeout}
+	if path == ingestPath {
+		r.timeout = s.cfg.IngestTimeout
+	}
 	s.routes = append(s.routes, r)
 	return r
 }

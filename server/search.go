@@ -2,10 +2,8 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -21,8 +19,7 @@ func (s *Server) search(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.RequestTimeout)
-	defer cancel()
+	ctx := c.Request.Context()
 	result, err := s.lib.Search(ctx, exchangeOf(c).scope(), req)
 	if err != nil {
 		s.fail(c, err)
@@ -46,19 +43,13 @@ type searchFields struct {
 	page, size    setting[int64]
 }
 
-// searchNames are the names of the parameters, in the order in which a contradiction is told.
-var searchNames = []string{"q", "query", "include", "include_details", "page", "page_size", "max_results", "cursor"}
-
 // decodeSearch reads the parameters from the URL and from the body. A body is JSON when it
 // begins like JSON, whatever its Content-Type says: curl -d calls everything a form.
 func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request) (library.SearchRequest, error) {
 	var f searchFields
 	if r.URL.RawQuery != "" {
-		values, err := urlValues(r.URL.RawQuery, "malformed_url")
+		err := walkValues(r.URL.RawQuery, "malformed_url", func(name, v string) error { return f.takeValue(name, v, inURL) })
 		if err != nil {
-			return library.SearchRequest{}, err
-		}
-		if err := f.takeValues(values, inURL); err != nil {
 			return library.SearchRequest{}, err
 		}
 	}
@@ -80,11 +71,7 @@ func (f *searchFields) takeBody(r *http.Request, body []byte) error {
 	if start[0] != '{' && start[0] != '[' {
 		switch mediaType(r) {
 		case "application/x-www-form-urlencoded":
-			values, err := urlValues(string(body), "malformed_form")
-			if err != nil {
-				return err
-			}
-			return f.takeValues(values, inForm)
+			return walkValues(string(body), "malformed_form", func(name, v string) error { return f.takeValue(name, v, inForm) })
 		case "multipart/form-data":
 			return refuse(http.StatusUnsupportedMediaType, "unsupported_media_type", "a search is not read from multipart/form-data: send JSON, a form of curl -d, or URL parameters")
 		}
@@ -96,18 +83,7 @@ func (f *searchFields) takeBody(r *http.Request, body []byte) error {
 	return walkObject(valid, f.takeJSON)
 }
 
-// takeValues reads the parameters of a URL or a form. Names it does not know are ignored.
-func (f *searchFields) takeValues(values url.Values, from source) error {
-	for _, name := range searchNames {
-		for _, v := range values[name] {
-			if err := f.takeValue(name, v, from); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
+// takeValue reads one parameter of a URL or a form. Names it does not know are ignored.
 func (f *searchFields) takeValue(name, v string, from source) error {
 	switch name {
 	case "q", "query":

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/net/netutil"
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/identity"
@@ -84,7 +83,7 @@ type Server struct {
 
 	stage    atomic.Int32 // one of the stage constants
 	inFlight flights
-	conns    atomic.Int64 // open connections of the API
+	conns    atomic.Pointer[listener] // nil before Run
 
 	mu            sync.Mutex // guards public and admin
 	public, admin net.Addr
@@ -155,8 +154,9 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 		return ended
 	}
-	public = netutil.LimitListener(public, s.cfg.MaxConnections)
-	accepting := serve(api, public, "the API")
+	bounded := newListener(public, s.cfg.MaxConnections)
+	s.conns.Store(bounded)
+	accepting := serve(api, bounded, "the API")
 	if admin != nil {
 		serve(operator, admin, "the admin listener")
 	}
@@ -175,7 +175,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var result error
 	select {
 	case <-ctx.Done():
-		result = s.drain(ctx, departure{api: api, listener: public, accepting: accepting, cut: cut})
+		result = s.drain(ctx, departure{api: api, listener: bounded, accepting: accepting, cut: cut})
 	case result = <-failed:
 		s.stage.Store(stageStopped)
 		cut(result)
@@ -209,6 +209,14 @@ func (s *Server) open(ctx context.Context) (public, admin net.Listener, err erro
 	return public, admin, nil
 }
 
+// connections is the number of open connections of the API.
+func (s *Server) connections() int64 {
+	if l := s.conns.Load(); l != nil {
+		return l.open.Load()
+	}
+	return 0
+}
+
 func (s *Server) apiServer(work context.Context) *http.Server {
 	return &http.Server{
 		Handler:           s.engine,
@@ -219,14 +227,6 @@ func (s *Server) apiServer(work context.Context) *http.Server {
 		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients' faults
 		BaseContext:       func(net.Listener) context.Context { return work },
-		ConnState: func(_ net.Conn, state http.ConnState) {
-			switch state {
-			case http.StateNew:
-				s.conns.Add(1)
-			case http.StateClosed, http.StateHijacked:
-				s.conns.Add(-1)
-			}
-		},
 		// OPTIONS * is the router's, like any other request.
 		DisableGeneralOptionsHandler: true,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 
 	"github.com/tomehub/tomehub/server/store"
 )
@@ -15,6 +16,7 @@ type searchPage struct {
 	json    []byte // of results, so that a hit encodes nothing
 	ids     string // packed, the key to what is related
 	bytes   int
+	next    atomic.Pointer[string] // the cursor behind it, for a page by its number; nil until asked for
 }
 
 func newSearchPage(results []Result, total int) (*searchPage, error) {
@@ -33,7 +35,7 @@ func newSearchPage(results []Result, total int) (*searchPage, error) {
 	p.ids = string(ids)
 	// What JSON shows of a result, it shows once; the structs hold it once more,
 	// with about 150 bytes of headers each, more with metadata.
-	p.bytes = 2*len(p.json) + 150*len(results) + len(p.ids)
+	p.bytes = 2*len(p.json) + 150*len(results) + len(p.ids) + 128 // the cursor
 	return p, nil
 }
 

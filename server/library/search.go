@@ -206,8 +206,19 @@ func (l *Library) next(s search, page *searchPage, total int) (bool, string) {
 	if seen >= int64(total) || len(page.results) == 0 {
 		return false, ""
 	}
+	// A page by its number has one cursor, and sealing it costs as much as the rest of a
+	// hit. One by a cursor is shared by cursors of other positions, which anybody can make.
+	if s.after == nil {
+		if sealed := page.next.Load(); sealed != nil {
+			return true, *sealed
+		}
+	}
 	last := page.results[len(page.results)-1]
-	return true, l.sealCursor(cursor{gen: s.gen, position: seen, total: int64(total), score: last.Score, id: last.ID}, s)
+	sealed := l.sealCursor(cursor{gen: s.gen, position: seen, total: int64(total), score: last.Score, id: last.ID}, s)
+	if s.after == nil {
+		page.next.Store(&sealed)
+	}
+	return true, sealed
 }
 
 // logSearch writes at debug level only: the text of a query is its user's own.

@@ -20,7 +20,6 @@ func WriteHeaders(h http.Header, decisions ...Decision) {
 	if len(decisions) == 0 {
 		return
 	}
-	// The names are written as the documents of the field and the plan spell them, not as Go would: people grep for them.
 	now := time.Now()
 	first, refused := refusal(decisions)
 	if !refused {
@@ -31,16 +30,32 @@ func WriteHeaders(h http.Header, decisions ...Decision) {
 			}
 		}
 	}
-	h["X-RateLimit-Limit"] = []string{strconv.Itoa(first.Limit)}
-	h["X-RateLimit-Remaining"] = []string{strconv.Itoa(first.Remaining)}
-	h["X-RateLimit-Reset"] = []string{strconv.FormatInt(ceilUnix(first.Reset), 10)}
-	var buf [2 * 32 * MaxCharges]byte
-	h["RateLimit-Policy"] = []string{string(appendPolicy(buf[:0], decisions))}
-	h["RateLimit"] = []string{string(appendState(buf[:0], decisions, now))}
+	// One string holds all values and one array all lists, because this is on the way of every answer.
+	var buf [4 * 32 * MaxCharges]byte
+	var ends [len(fields)]int
+	b := strconv.AppendInt(buf[:0], int64(first.Limit), 10)
+	ends[0] = len(b)
+	b = strconv.AppendInt(b, int64(first.Remaining), 10)
+	ends[1] = len(b)
+	b = strconv.AppendInt(b, ceilUnix(first.Reset), 10)
+	ends[2] = len(b)
+	b = appendPolicy(b, decisions)
+	ends[3] = len(b)
+	b = appendState(b, decisions, now)
+	ends[4] = len(b)
+	all, values, start := string(b), new([len(fields)]string), 0
+	for i, end := range ends {
+		values[i] = all[start:end]
+		h[fields[i]] = values[i : i+1 : i+1]
+		start = end
+	}
 	if refused {
 		h.Set("Retry-After", strconv.FormatInt(Seconds(first.RetryAfter), 10))
 	}
 }
+
+// fields are spelled as the plan and the draft spell them, not as Go would: people grep for them.
+var fields = [...]string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit"}
 
 // Seconds rounds a wait up to whole seconds, at least 1: for Retry-After and its copy in a body.
 func Seconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }

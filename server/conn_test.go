@@ -1,0 +1,217 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// wire is a connection that remembers what was written to it, one entry per write.
+type wire struct {
+	net.Conn
+	mu     sync.Mutex
+	writes [][]byte
+	fail   error
+	closed bool
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fail != nil {
+		return 0, w.fail
+	}
+	w.writes = append(w.writes, bytes.Clone(p))
+	return len(p), nil
+}
+
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+func (w *wire) Close() error                     { w.closed = true; return nil }
+
+func (w *wire) sizes() (list []int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.writes {
+		list = append(list, len(p))
+	}
+	return list
+}
+
+func TestFullBuffersWaitForTheRest(t *testing.T) {
+	f := func(why string, do func(t *testing.T, c *conn, w *wire)) {
+		t.Helper()
+		t.Run(why, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &wire{}
+				c := &conn{Conn: w, release: func() {}}
+				do(t, c, w)
+				_ = c.Close()
+				if c.held != nil || !w.closed {
+					t.Error("something is held, or open, after Close")
+				}
+			})
+		})
+	}
+	write := func(t *testing.T, c *conn, n int) {
+		t.Helper()
+		if got, err := c.Write(bytes.Repeat([]byte{byte(n)}, n)); got != n || err != nil {
+			t.Errorf("Write of %d: %d, %v", n, got, err)
+		}
+	}
+	want := func(t *testing.T, w *wire, sizes ...int) {
+		t.Helper()
+		got := w.sizes()
+		if len(got) != len(sizes) {
+			t.Errorf("writes of %v, want %v", got, sizes)
+			return
+		}
+		for i := range got {
+			if got[i] != sizes[i] {
+				t.Errorf("writes of %v, want %v", got, sizes)
+			}
+		}
+	}
+	f("other sizes go at once", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer-1)
+		write(t, c, httpBuffer+1)
+		want(t, w, httpBuffer-1, httpBuffer+1)
+	})
+	f("a full buffer goes with the rest", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer)
+		want(t, w)
+		write(t, c, 7)
+		want(t, w, httpBuffer, 7) // one system call on TCP, in this order
+	})
+	f("two full buffers", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer)
+		write(t, c, httpBuffer)
+		want(t, w, httpBuffer, httpBuffer)
+	})
+	f("nothing follows", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer)
+		time.Sleep(holdTime)
+		synctest.Wait()
+		want(t, w, httpBuffer)
+		write(t, c, httpBuffer)
+		write(t, c, 7)
+		want(t, w, httpBuffer, httpBuffer, 7)
+	})
+	f("closed before anything follows", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer)
+		_ = c.Close()
+		want(t, w, httpBuffer)
+		time.Sleep(holdTime)
+		synctest.Wait()
+		want(t, w, httpBuffer)
+	})
+	f("half closed before anything follows", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer)
+		_ = c.CloseWrite()
+		want(t, w, httpBuffer)
+	})
+	f("a broken connection", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer)
+		w.fail = errors.New("reset")
+		if n, err := c.Write([]byte("rest")); n != 0 || err == nil {
+			t.Errorf("Write: %d, %v", n, err)
+		}
+		w.fail = nil
+		write(t, c, 7)
+		want(t, w, 7)
+	})
+}
+
+// Every size of answer arrives whole, whether its length is known or not, flushed or not.
+func TestAnswersArriveWhole(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newListener(tcp, 10)
+	text := make([]byte, 40<<10)
+	for i := range text {
+		text[i] = byte('a' + i%23)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
+		if r.URL.Path == "/length" {
+			w.Header().Set("Content-Length", strconv.Itoa(n))
+		}
+		for part := text[:n]; len(part) > 0; {
+			k := min(len(part), 5000)
+			_, _ = w.Write(part[:k])
+			if part = part[k:]; r.URL.Path == "/flush" {
+				w.(http.Flusher).Flush()
+			}
+		}
+	})}
+	done := make(chan struct{})
+	go func() { _ = srv.Serve(l); close(done) }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	c := client(t)
+	for _, path := range []string{"/length", "/chunks", "/flush"} {
+		for n := 0; n < len(text); n = max(n+1, n*9/8) {
+			for k := max(0, n-2); k <= n; k++ {
+				res, err := c.Get("http://" + tcp.Addr().String() + path + "?n=" + strconv.Itoa(k))
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || !bytes.Equal(body, text[:k]) {
+					t.Fatalf("%s of %d bytes: %d bytes, %v", path, k, len(body), err)
+				}
+			}
+		}
+	}
+	// Around the size at which head and body just fill the buffer.
+	for n := 3700; n <= httpBuffer; n++ {
+		start := time.Now()
+		if code, _ := status(t, c, "http://"+tcp.Addr().String()+"/length?n="+strconv.Itoa(n)); code != 200 {
+			t.Fatalf("%d bytes: status %d", n, code)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Fatalf("%d bytes took %v", n, took)
+		}
+	}
+}
+
+func TestListenerCountsAndFreesSlots(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newListener(tcp, 1)
+	dialed, err := net.Dial("tcp", tcp.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dialed.Close()
+	first, err := l.Accept()
+	if err != nil || l.open.Load() != 1 {
+		t.Fatal(err, l.open.Load())
+	}
+	refused := make(chan error, 1)
+	go func() {
+		_, err := l.Accept() // waits for the slot
+		refused <- err
+	}()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-refused; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept of a closed listener: %v", err)
+	}
+	_ = first.Close()
+	_ = first.Close()
+	if l.open.Load() != 0 || len(l.slots) != 0 {
+		t.Errorf("%d open, %d slots taken", l.open.Load(), len(l.slots))
+	}
+}
