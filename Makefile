@@ -3,7 +3,7 @@ GO      ?= go
 PKG     := ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test race lint bench bench-large docs ci clean
+.PHONY: help build test race lint bench bench-large bench-http docs ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench: ## benchmarks that take minutes at most, as a table
 
 bench-large: ## the same with the 1,000,000-passage library
 	TOMEHUB_BENCH_LARGE=1 .ci/bench
+
+bench-http: ## a cached search against a bare gin handler, per CPU second (needs two cores and wrk)
+	.ci/bench-http
 
 docs: ## write docs/flags.md anew from the program
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update
