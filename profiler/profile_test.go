@@ -243,3 +243,16 @@ func TestBetweenRefuses(t *testing.T) {
 	f(func(b, _ *Snapshot) { b.Statements[0].Rows = -1 }, ErrNotSnapshot, "never negative")                   // not read by us
 	f(func(b, _ *Snapshot) { b.SchemaVersion = 2 }, ErrNotSnapshot, "schema_version is 2")
 }
+
+func TestCommentsAreNotShown(t *testing.T) {
+	f := func(sql, want string) {
+		t.Helper()
+		if _, got := split("", sql); got != want {
+			t.Errorf("%q is shown as %q, want %q", sql, got, want)
+		}
+	}
+	f("SELECT a -- the first\nFROM t", "SELECT a FROM t")
+	f("SELECT '--' || \"a--b\" FROM t -- end", "SELECT '--' || \"a--b\" FROM t")
+	f("SELECT 'it''s -- text'\nFROM t", "SELECT 'it''s -- text' FROM t")
+	f("-- all of it", "")
+}

@@ -178,7 +178,32 @@ func split(name, sql string) (string, string) {
 	if m := tag.FindStringSubmatch(sql); m != nil && (name == "" || name == m[1]) {
 		name, sql = m[1], sql[len(m[0]):]
 	}
-	return name, strings.Join(strings.Fields(sql), " ")
+	return name, strings.Join(strings.Fields(uncommented(sql)), " ")
+}
+
+// uncommented leaves out what stands behind -- to the end of a line: on one line with the rest it would hide the rest. A -- within
+// quotes is text.
+func uncommented(sql string) string {
+	var b strings.Builder
+	var quote byte
+	for i := 0; i < len(sql); i++ {
+		c := sql[i]
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		case quote == 0 && strings.HasPrefix(sql[i:], "--"):
+			end := strings.IndexByte(sql[i:], '\n')
+			if end < 0 {
+				return b.String()
+			}
+			i += end
+			c = '\n'
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // label names a statement within a sentence.

@@ -161,21 +161,16 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 	return server.New(cfg, deps)
 }
 
-// The demo library is the same on every machine.
-const (
-	demoSeed     = 1
-	demoBooks    = 100
-	demoPassages = 5000
-)
-
-// fillDemo fills an empty library; one that holds anything is left as it is.
+// fillDemo fills an empty library with what is the same on every machine; one that holds
+// anything is left as it is.
 func (h *house) fillDemo(ctx context.Context, logger *slog.Logger) error {
 	books, _, err := h.library.Totals(ctx, store.Scope{})
 	if err != nil || books > 0 {
 		return err
 	}
+	logger.Info("filling the demo library", "books", demo.DefaultBooks)
 	started := time.Now()
-	for b := range demo.Books(demoSeed, demoBooks, demoPassages) {
+	for b := range demo.Books(demo.DefaultSeed, demo.DefaultBooks, demo.DefaultPassages) {
 		doc := library.Document{Title: b.Title, Author: b.Author, Body: strings.NewReader(b.Text)}
 		if _, err := h.library.Ingest(ctx, "", doc); err != nil {
 			return fmt.Errorf("fill the demo library: %w", err)

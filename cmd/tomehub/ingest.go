@@ -22,7 +22,7 @@ func (a *app) newIngestCommand() *cobra.Command {
 		Use:   "ingest FILE...",
 		Short: "Put books into the library",
 		Long: `Put text, Markdown, HTML and EPUB files into the embedded library. What a file is, is told by
-its content and not by its name. A file that the library has already is not stored again.
+its content and not by its name; directories and pipes are refused. A file that the library has already is not stored again.
 A server on the same --data-dir may run meanwhile, and finds the books at once.
 
 Exit code 1 when a file could not be stored; the others are stored all the same.`,
@@ -94,8 +94,11 @@ func (h *house) ingestFile(ctx context.Context, w io.Writer, file, owner string,
 	if err != nil {
 		return 0, err
 	}
+	if info.IsDir() {
+		return 0, fmt.Errorf("is a directory: name the files in it, such as %s", filepath.Join(file, "*"))
+	}
 	if !info.Mode().IsRegular() {
-		return 0, errors.New("not a file")
+		return 0, errors.New("is not a regular file")
 	}
 	f, err := os.Open(file)
 	if err != nil {

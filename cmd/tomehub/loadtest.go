@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,11 +77,8 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	cmd.Flags().DurationVar(&c.duration, "duration", 0, "measure for this long instead of the scenario's own time")
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(a.load(cmd, s, nil), c.validate()); err != nil {
-			return usageError{err}
-		}
 		sc, err := findScenario(args[0])
-		if err != nil {
+		if err := errors.Join(err, a.load(cmd, s, nil), c.validate()); err != nil {
 			return usageError{err}
 		}
 		return a.runLoadtest(cmd.Context(), &c, sc)
@@ -92,6 +90,9 @@ func (c *loadtestSettings) validate() error {
 	var faults []error
 	if (c.target == "") == !c.spawn {
 		faults = append(faults, errors.New("want a server: either --target URL or --spawn"))
+	}
+	if u, err := url.Parse(c.target); c.target != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		faults = append(faults, errors.New("--target is no URL such as http://127.0.0.1:5001"))
 	}
 	if !(c.timeScale >= 0.01 && c.timeScale <= 10) {
 		faults = append(faults, fmt.Errorf("--time-scale is %v: want 0.01 to 10", c.timeScale))

@@ -128,10 +128,7 @@ func buildVersion() string {
 // of all settings are returned joined.
 func (a *app) load(c *cobra.Command, s *settings, preset func() (map[string]string, string)) error {
 	src, err := loadSources(a.envFile, c.Flags().Changed("env-file"), a.lookup)
-	if err != nil {
-		return err
-	}
-	faults := []error{a.shared.resolve(src, nil, "")}
+	faults := []error{err, a.shared.resolve(src, nil, "")}
 	var values map[string]string
 	var name string
 	if preset != nil {

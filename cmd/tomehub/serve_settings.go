@@ -89,9 +89,9 @@ func (c *serveSettings) registerLibrary(s *settings) {
 }
 
 func (c *serveSettings) registerDatabase(s *settings) {
-	s.add(textValue{&c.dbUser}, "db-user", "DB_USER", "user of the Oracle database")
-	s.addSecret(&c.dbPassword, "DB_PASSWORD", "password of the Oracle database")
-	s.add(textValue{&c.dbDSN}, "db-dsn", "DB_DSN", "address of the Oracle database; empty is the embedded library")
+	s.add(textValue{&c.dbUser}, "db-user", "DB_USER", "user of the Oracle database; the embedded library has none")
+	s.addSecret(&c.dbPassword, "DB_PASSWORD", "password of the Oracle database; the embedded library has none")
+	s.add(dsnValue{&c.dbDSN}, "db-dsn", "DB_DSN", "address of the Oracle database, which this version refuses; empty is the embedded library")
 	c.poolSplit = true
 	s.add(boolValue{&c.poolSplit}, "db-pool-split", "DB_POOL_SPLIT", "a read and a write pool instead of one for both")
 	c.poolSize, c.poolMin = 40, 5
@@ -137,13 +137,13 @@ func (c *serveSettings) registerLimits(s *settings) {
 	c.limitStorage = memoryStorage
 	s.add(storageValue{&c.limitStorage}, "limit-storage", "RATE_LIMIT_STORAGE", "memory://, or the redis:// URL in which replicas count together")
 	c.maxStreams = 100
-	s.add(intValue{&c.maxStreams, 1, 1000000}, "max-concurrent-streams", "MAX_CONCURRENT_STREAMS", "slots for streamed answers")
+	s.add(intValue{&c.maxStreams, 1, 1000000}, "max-concurrent-streams", "MAX_CONCURRENT_STREAMS", "slots for streamed answers; this version streams none")
 }
 
 func (c *serveSettings) registerIdentity(s *settings) {
 	c.auth = "off"
 	s.add(choiceValue{&c.auth, []string{"off", "firebase", "firebase-emulator"}}, "auth", "TOMEHUB_AUTH", "who a caller is: off believes X-Tomehub-User, firebase verifies ID tokens, firebase-emulator takes unsigned ones")
-	s.add(boolValue{&c.insecureNoAuth}, "insecure-no-auth", "TOMEHUB_INSECURE_NO_AUTH", "allow an --auth that verifies nothing on an address that other machines reach")
+	s.add(boolValue{&c.insecureNoAuth}, "insecure-no-auth", "TOMEHUB_INSECURE_NO_AUTH", "allow an --auth that verifies nothing, and an admin listener, on addresses that other machines reach")
 	s.add(textValue{&c.firebaseProject}, "firebase-project", identity.SettingProject, "project whose ID tokens are accepted")
 	s.add(textValue{&c.firebaseKeys}, "firebase-keys-url", identity.SettingKeyURL, "where the public keys are; empty is Firebase's own")
 	c.clockSkew = minute
@@ -196,8 +196,11 @@ func (c *serveSettings) validate() error {
 	if c.listen == c.adminListen && !strings.HasSuffix(c.listen, ":0") {
 		fault("--listen and --admin-listen are both %s: the admin listener needs an address of its own", c.listen)
 	}
-	if c.auth != "firebase" && !c.insecureNoAuth && !loopback(c.listen) {
+	if c.auth != "firebase" && !c.insecureNoAuth && reachable(c.listen) {
 		fault("--listen %s is reached by other machines and --auth is %s: set --auth firebase, or --insecure-no-auth if that is meant", c.listen, c.auth)
+	}
+	if !c.insecureNoAuth && reachable(c.adminListen) {
+		fault("--admin-listen %s is reached by other machines, and the admin listener (pprof, statements, log level) asks nobody who they are: use a loopback address, or --insecure-no-auth if that is meant", c.adminListen)
 	}
 	if _, err := c.verifier(slog.New(slog.DiscardHandler)); err != nil {
 		faults = append(faults, err)
@@ -220,18 +223,15 @@ func (c *serveSettings) proxies() ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// loopback tells whether only this machine reaches the address. A name other than
-// localhost counts as reachable, whatever it resolves to today.
-func loopback(addr string) bool {
+// reachable tells whether other machines may reach the address. A name other than localhost
+// counts as reachable, whatever it resolves to today; what is no address at all does not.
+func reachable(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
+	if err != nil || host == "localhost" {
 		return false
 	}
-	if host == "localhost" {
-		return true
-	}
 	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
+	return err != nil || !a.IsLoopback()
 }
 
 // loadServe resolves and validates; a configuration with faults is a usage error that names all of them.

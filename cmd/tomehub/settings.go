@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type setting struct {
 	value  *givenValue // nil for a secret
 	secret *secret
 	origin string // where the value in force came from
+	wrong  string // the text that was refused, as it may be shown; the value is the default then
 }
 
 // A givenValue is the value of a flag. It keeps what is wrong with the flag's text until
@@ -30,18 +32,21 @@ type setting struct {
 type givenValue struct {
 	pflag.Value
 	fault error
+	wrong string
 }
 
 func (v *givenValue) Set(text string) error {
 	if err := v.Value.Set(text); err != nil {
-		v.fault = fmt.Errorf("is %q: %w", shownText(v.Value, text), err)
+		v.wrong = shownText(v.Value, text)
+		v.fault = fmt.Errorf("is %q: %w", v.wrong, err)
 	}
 	return nil
 }
 
 // shownText is what may be printed of a text that a value refused.
 func shownText(v pflag.Value, text string) string {
-	if _, url := v.(storageValue); url {
+	switch v.(type) {
+	case storageValue, dsnValue:
 		return masked
 	}
 	return text
@@ -55,8 +60,11 @@ func (s *setting) name() string {
 }
 
 func (s *setting) shown() string {
-	if s.secret != nil {
+	switch {
+	case s.secret != nil:
 		return s.secret.String()
+	case s.wrong != "":
+		return s.wrong + " (refused)"
 	}
 	return s.value.String()
 }
@@ -75,25 +83,35 @@ type sources struct {
 	envFile string                           // its path, for messages
 }
 
-// loadSources reads the .env file. A missing file is an error only when it was asked for by name.
+// loadSources reads the .env file. A missing file is an error only when it was asked for by
+// name. Faulty lines are returned as faults by their numbers, and the others count.
 func loadSources(path string, asked bool, lookup func(string) (string, bool)) (sources, error) {
 	src := sources{lookup: lookup, envFile: path}
 	if path == "" {
 		return src, nil
 	}
-	f, err := os.Open(path)
+	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) && !asked {
 		return src, nil
 	}
 	if err != nil {
-		return src, usageError{fmt.Errorf("read settings file (--env-file): %w", err)}
+		return src, fmt.Errorf("read settings file (--env-file): %w", err)
 	}
-	defer f.Close()
-	if src.dotenv, err = godotenv.Parse(f); err != nil {
-		// The parser quotes the line it cannot read, which may hold a password.
-		return src, usageError{fmt.Errorf("read settings file %s (--env-file): a line is not of the form NAME=value", path)}
+	if src.dotenv, err = godotenv.UnmarshalBytes(data); err == nil {
+		return src, nil
 	}
-	return src, nil
+	// The parser stops at its first fault and quotes the line, which may hold a password.
+	src.dotenv = map[string]string{}
+	var faults []error
+	for n, line := range strings.Split(string(data), "\n") {
+		values, err := godotenv.Unmarshal(line)
+		if err != nil || values[""] != "" {
+			faults = append(faults, fmt.Errorf("%s:%d (--env-file): the line is not of the form NAME=value", path, n+1))
+			continue
+		}
+		maps.Copy(src.dotenv, values)
+	}
+	return src, errors.Join(faults...)
 }
 
 // add makes a setting of a flag value. The value's text at this moment is the default.
@@ -139,6 +157,7 @@ func (s *setting) resolve(src sources, preset map[string]string, presetName stri
 	if s.flag.Changed {
 		s.origin = "flag"
 		if s.value.fault != nil {
+			s.wrong = s.value.wrong
 			return fmt.Errorf("%s %w", s.name(), s.value.fault)
 		}
 		return nil
@@ -153,7 +172,8 @@ func (s *setting) resolve(src sources, preset map[string]string, presetName stri
 	}
 	s.origin = origin
 	if err := s.value.Value.Set(text); err != nil {
-		return fmt.Errorf("%s (from %s) is %q: %w", s.env, origin, shownText(s.value.Value, text), err)
+		s.wrong = shownText(s.value.Value, text)
+		return fmt.Errorf("%s (from %s) is %q: %w", s.env, origin, s.wrong, err)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ DB_PASSWORD=tiger
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {
-	_, _, err := resolveServe(t, []string{"--listen=0.0.0.0:5001", "--slow-query=soon", "--db-pool-queue=-1"}, map[string]string{
+	_, _, err := resolveServe(t, []string{"--listen=0.0.0.0:5001", "--admin-listen=0.0.0.0:5002", "--slow-query=soon", "--db-pool-queue=-1"}, map[string]string{
 		"DB_POOL_SIZE": "many", "DB_POOL_TIMEOUT": "-1", "DB_POOL_READ_SIZE": "3", "RATE_LIMIT_SEARCH": "1.5",
 		"TOMEHUB_TRUSTED_PROXIES": "10.0.0.0/99", "RATE_LIMIT_STORAGE": "redis:/:hunter2@nowhere",
 	}, "")
@@ -103,6 +103,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		`RATE_LIMIT_SEARCH (from environment) is "1.5"`,
 		`--trusted-proxies: read trusted proxy "10.0.0.0/99"`,
 		"--listen 0.0.0.0:5001 is reached by other machines and --auth is off",
+		"--admin-listen 0.0.0.0:5002 is reached by other machines",
 		"RATE_LIMIT_STORAGE (from environment)",
 		`--slow-query is "soon"`,
 		`--db-pool-queue is "-1"`,
@@ -233,19 +234,40 @@ func TestValues(t *testing.T) {
 	f(boolean.Set, "maybe", "error", boolean.String)
 }
 
-func TestLoopback(t *testing.T) {
+func TestReachable(t *testing.T) {
 	f := func(addr string, want bool) {
 		t.Helper()
-		if got := loopback(addr); got != want {
-			t.Errorf("loopback(%q) = %t, want %t", addr, got, want)
+		if got := reachable(addr); got != want {
+			t.Errorf("reachable(%q) = %t, want %t", addr, got, want)
 		}
 	}
-	f("127.0.0.1:5001", true)
-	f("[::1]:5001", true)
-	f("localhost:5001", true)
-	f("127.8.8.8:1", true)
-	f(":5001", false) // every address
-	f("0.0.0.0:5001", false)
-	f("[::]:5001", false)
-	f("example.org:5001", false)
+	f("127.0.0.1:5001", false)
+	f("[::1]:5001", false)
+	f("localhost:5001", false)
+	f("127.8.8.8:1", false)
+	f(":5001", true) // every address
+	f("0.0.0.0:5001", true)
+	f("[::]:5001", true)
+	f("example.org:5001", true)
+	f("nonsense", false) // refused as no address
+}
+
+// A faulty line of .env is told by its number alone, and hides neither the other lines nor their faults.
+func TestFaultyEnvFile(t *testing.T) {
+	c, s, err := resolveServe(t, []string{"--db-dsn=me/hunter2@db"}, nil, "DB_POOL_SIZE=31\nhunter2 is the password\n# fine\nRATE_LIMIT_GLOBAL=\"1000/minute\"\n=5\n")
+	if err == nil || c.poolSize != 31 {
+		t.Fatalf("DB_POOL_SIZE is %d, error %v", c.poolSize, err)
+	}
+	for _, want := range []string{".env:2 ", ".env:5 ", `RATE_LIMIT_GLOBAL (from`, `is "1000/minute"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the report lacks %q:\n%v", want, err)
+		}
+	}
+	var out bytes.Buffer
+	if err := s.print(&out); err != nil || !strings.Contains(out.String(), "1000/minute (refused)") {
+		t.Errorf("print says of a refused value: %v\n%s", err, out.String())
+	}
+	if strings.Contains(err.Error()+out.String(), "hunter2") {
+		t.Errorf("a password is printed: %v\n%s", err, out.String())
+	}
 }

@@ -247,6 +247,27 @@ func (v storageValue) Set(s string) error {
 	return nil
 }
 
+// dsnValue is the address of a database. It never prints what stands before an @, where some
+// forms of it hold a user and a password.
+type dsnValue struct{ p *string }
+
+func (v dsnValue) Type() string { return "text" }
+
+func (v dsnValue) String() string {
+	if v.p == nil {
+		return ""
+	}
+	if i := strings.LastIndexByte(*v.p, '@'); i >= 0 {
+		return masked + (*v.p)[i:]
+	}
+	return *v.p
+}
+
+func (v dsnValue) Set(s string) error {
+	*v.p = s
+	return nil
+}
+
 // levelValue is a level of slog, changed in place so that it can also move while the server runs.
 type levelValue struct{ p *slog.LevelVar }
 
