@@ -65,9 +65,59 @@ type conn struct {
 	net.Conn
 	release func()
 
-	mu    sync.Mutex // guards the rest, and is held while sending
+	mu    sync.Mutex // guards the next two, and is held while sending
 	held  *[httpBuffer]byte
 	timer *time.Timer // sends what is held, should nothing follow
+
+	reads    sync.Mutex // guards the rest
+	reading  bool
+	deadline time.Time // of reads, as net/http wants it
+	armed    time.Time // as the system has it
+}
+
+// SetReadDeadline takes effect at once on a read that is under way, else on the next one.
+// net/http moves the deadline five times for every request, and most of them are replaced
+// before anything is read.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.reads.Lock()
+	defer c.reads.Unlock()
+	c.deadline = t
+	if !c.reading {
+		return nil
+	}
+	return c.arm()
+}
+
+// SetDeadline sets both deadlines.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *conn) arm() error {
+	if c.armed.Equal(c.deadline) {
+		return nil
+	}
+	err := c.Conn.SetReadDeadline(c.deadline)
+	if err == nil {
+		c.armed = c.deadline
+	}
+	return err
+}
+
+// Read reads under the deadline. One goroutine reads at a time.
+func (c *conn) Read(p []byte) (int, error) {
+	c.reads.Lock()
+	err := c.arm()
+	c.reading = true
+	c.reads.Unlock()
+	var n int
+	if err == nil {
+		n, err = c.Conn.Read(p)
+	}
+	c.reads.Lock()
+	c.reading = false
+	c.reads.Unlock()
+	return n, err
 }
 
 var heldBuffers = sync.Pool{New: func() any { return new([httpBuffer]byte) }}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -125,6 +126,58 @@ func TestFullBuffersWaitForTheRest(t *testing.T) {
 		w.fail = nil
 		write(t, c, 7)
 		want(t, w, 7)
+	})
+}
+
+func TestReadDeadlines(t *testing.T) {
+	f := func(why string, do func(t *testing.T, c *conn, peer net.Conn)) {
+		t.Helper()
+		t.Run(why, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours, peer := net.Pipe()
+				c := &conn{Conn: ours, release: func() {}}
+				defer peer.Close()
+				defer c.Close()
+				do(t, c, peer)
+			})
+		})
+	}
+	late := func(t *testing.T, c *conn, after time.Duration) {
+		t.Helper()
+		start := time.Now()
+		if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != after {
+			t.Errorf("read %d, %v after %v, want the deadline after %v", n, err, time.Since(start), after)
+		}
+	}
+	f("set before a read", func(t *testing.T, c *conn, _ net.Conn) {
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		late(t, c, time.Second)
+		late(t, c, 0)
+	})
+	f("replaced before a read", func(t *testing.T, c *conn, _ net.Conn) {
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		late(t, c, time.Minute)
+	})
+	f("replaced during a read", func(t *testing.T, c *conn, _ net.Conn) {
+		_ = c.SetReadDeadline(time.Now().Add(time.Hour))
+		go func() {
+			time.Sleep(time.Second)
+			_ = c.SetReadDeadline(time.Unix(1, 0)) // as net/http calls a read off
+		}()
+		late(t, c, time.Second)
+	})
+	f("lifted", func(t *testing.T, c *conn, peer net.Conn) {
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		late(t, c, 0)
+		_ = c.SetReadDeadline(time.Time{})
+		go func() {
+			time.Sleep(time.Hour)
+			_, _ = peer.Write([]byte("x"))
+		}()
+		if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Errorf("read %d, %v", n, err)
+		}
 	})
 }
 
