@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
 	"github.com/tomehub/tomehub/server/store"
 )
@@ -40,6 +41,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("GET /statements", s.adminStatements)
 	mux.HandleFunc("GET /routes", s.adminRoutes)
 	mux.HandleFunc("GET /limits", s.adminLimits)
+	mux.HandleFunc("GET /ingests", s.adminIngests)
 	mux.HandleFunc("GET /health", s.adminHealth)
 	mux.HandleFunc("GET /loglevel", s.adminLevel)
 	mux.HandleFunc("PUT /loglevel", s.adminSetLevel)
@@ -50,7 +52,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.adminAnswer(w, http.StatusNotFound, errorBody{Error: "no_such_route",
-			Detail: "the admin listener has GET /statements, /routes, /limits, /health and /debug/pprof/, GET and PUT /loglevel"})
+			Detail: "the admin listener has GET /statements, /routes, /limits, /ingests, /health and /debug/pprof/, GET and PUT /loglevel"})
 	})
 	// A page in the operator's browser must not change the log level.
 	return http.NewCrossOriginProtection().Handler(mux)
@@ -117,6 +119,14 @@ func (s *Server) adminLimits(w http.ResponseWriter, _ *http.Request) {
 		adminReport
 		Limits limit.Stats `json:"limits"`
 	}{s.adminReport(), s.limits.limiter.Stats()})
+}
+
+// adminIngests shows the bound on the books in memory: its use, and refusals by reason.
+func (s *Server) adminIngests(w http.ResponseWriter, _ *http.Request) {
+	s.adminAnswer(w, http.StatusOK, struct {
+		adminReport
+		Ingests library.IngestStats `json:"ingests"`
+	}{s.adminReport(), s.lib.IngestStats()})
 }
 
 func (s *Server) adminHealth(w http.ResponseWriter, r *http.Request) {

@@ -81,10 +81,9 @@ type contest struct {
 }
 
 func newContest(b *testing.B, path string, pools pool.Config) *contest {
-	c := &contest{house: openBench(b, path, pools, library.Config{Ingest: library.IngestConfig{Queue: people}})}
-	cfg := benchConfig()
-	cfg.MaxIngests = people // the bounds of their own that ingests have would hide what the pools do
-	c.address = listenBench(b, c.house, cfg)
+	// As many slots as people: the bound of their own that ingests have would hide what the pools do.
+	c := &contest{house: openBench(b, path, pools, library.Config{Ingest: library.IngestConfig{Slots: people}})}
+	c.address = listenBench(b, c.house, benchConfig())
 	c.client = dial(b, c.address)
 	b.Cleanup(func() { c.client.conn.Close() })
 	for _, q := range queryMix(1, 100) {

@@ -29,7 +29,6 @@ type Config struct {
 	MaxHeaderBytes int   // largest request head, bytes; net/http answers 431 beyond it
 	MaxBodyBytes   int64 // largest body of a search or a batch, bytes
 	MaxIngestBytes int64 // largest book, bytes; the wrapping of a multipart form comes on top
-	MaxIngests     int   // books read at the same time; each may take several times its size in memory
 	MaxConnections int   // connections open at the same time; more wait in the listen queue of the system
 
 	// RateLimits are counted per minute, as the plan does. Deps.Limits counts them.
@@ -71,7 +70,6 @@ func DefaultConfig() Config {
 		MaxHeaderBytes:    64 << 10,
 		MaxBodyBytes:      64 << 10,
 		MaxIngestBytes:    50 << 20,
-		MaxIngests:        2,
 		MaxConnections:    10_000,
 		RateLimits:        RateLimits{Global: 1000, Search: 100, Ingest: 10},
 		DrainGrace:        2500 * time.Millisecond,
@@ -155,7 +153,6 @@ func (c Config) counts() []countSetting {
 		{"MaxHeaderBytes", int64(c.MaxHeaderBytes), 4 << 10, 16 << 20},
 		{"MaxBodyBytes", c.MaxBodyBytes, 1 << 10, 16 << 20},
 		{"--max-ingest-size", c.MaxIngestBytes, 1 << 10, 1 << 30},
-		{"--max-concurrent-ingests", int64(c.MaxIngests), 1, 1000},
 		{"--max-connections", int64(c.MaxConnections), 1, 1_000_000},
 		{"RATE_LIMIT_GLOBAL", int64(c.RateLimits.Global), 0, most},
 		{"RATE_LIMIT_SEARCH", int64(c.RateLimits.Search), 0, most},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,8 +237,8 @@ func raw(t testing.TB, url, text string) (net.Conn, *bufio.Reader) {
 func TestSlowClientsAreCut(t *testing.T) {
 	cfg := testConfig()
 	cfg.ReadHeaderTimeout, cfg.ReadTimeout, cfg.IdleTimeout = 100*time.Millisecond, 200*time.Millisecond, 300*time.Millisecond
-	deps := Deps{Library: echo()}
-	r := run(t, cfg, deps)
+	h := openHouse(t, 0, 0, library.Config{})
+	r := run(t, cfg, h.deps())
 	f := func(why, text string, status int) {
 		t.Helper()
 		start := time.Now()
@@ -262,8 +263,8 @@ func TestSlowClientsAreCut(t *testing.T) {
 	f("a batch whose body never comes", "POST /api/content/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[", 408)
 	f("a book whose body never comes", "POST /api/ingest HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nA", 408)
 	f("a form whose body never comes", "POST /api/ingest HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b\r\n", 408)
-	if now, slots := r.inFlight.now.Load(), r.ingests.waiting.Load(); now != 0 || slots != 0 {
-		t.Errorf("%d requests and %d waiters left", now, slots)
+	if now, gate := r.inFlight.now.Load(), h.library.IngestStats(); now != 0 || gate.InUse != 0 || gate.Waiting != 0 {
+		t.Errorf("%d requests left, ingests %+v", now, gate)
 	}
 }
 
@@ -340,48 +341,61 @@ func TestTooLargeIsSeenByARealClient(t *testing.T) {
 	}
 }
 
+// heldIngests is a library whose ingests wait to be released.
+type heldIngests struct {
+	*library.Library
+	entered, release chan struct{}
+	most, now        atomic.Int64
+}
+
+func (l *heldIngests) Ingest(context.Context, string, library.Document) (r library.IngestResult, err error) {
+	storeMax(&l.most, l.now.Add(1))
+	defer l.now.Add(-1)
+	l.entered <- struct{}{}
+	<-l.release
+	return r, nil
+}
+
+// unread fails the test when a body is read before its turn.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of a book was read without a slot for it")
+	return 0, io.EOF
+}
+
 func TestIngestSlotsAreBounded(t *testing.T) {
-	entered, release := make(chan struct{}), make(chan struct{})
-	var most, now atomic.Int64
-	lib := &fake{ingest: func(ctx context.Context, _ string, _ library.Document) (r library.IngestResult, err error) {
-		storeMax(&most, now.Add(1))
-		defer now.Add(-1)
-		entered <- struct{}{}
-		<-release
-		return r, nil
-	}}
-	cfg := testConfig()
-	cfg.MaxIngests = 1
-	s := newServer(t, cfg, Deps{Library: lib})
+	const queue = 3
+	h := openHouse(t, 0, 0, library.Config{Ingest: library.IngestConfig{Slots: 1, Queue: queue}})
+	lib := &heldIngests{Library: h.library, entered: make(chan struct{}), release: make(chan struct{})}
+	s := newServer(t, testConfig(), Deps{Library: lib})
 	var wg sync.WaitGroup
-	var stored, busy atomic.Int64
+	var stored atomic.Int64
 	post := func() {
-		switch w := ask(t, s.Handler(), "POST", "/api/ingest", `{"text":"a"}`); w.Code {
-		case 201:
-			stored.Add(1)
-		case 503:
-			wantError(t, w, 503, "ingest_busy", "1 books are being read (--max-concurrent-ingests)")
-			busy.Add(1)
-		default:
+		if w := ask(t, s.Handler(), "POST", "/api/ingest", `{"text":"a"}`); w.Code != 201 {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
+		stored.Add(1)
 	}
 	wg.Go(post)
-	<-entered
-	for range ingestQueue {
+	<-lib.entered
+	for range queue {
 		wg.Go(post)
 	}
-	eventually(t, "the queue is full", func() bool { return s.ingests.waiting.Load() == ingestQueue })
-	post() // beyond the queue: refused at once
-	if busy.Load() != 1 {
-		t.Errorf("%d were refused, want 1", busy.Load())
+	eventually(t, "the queue is full", func() bool { return h.library.IngestStats().Waiting == queue })
+	w := httptest.NewRecorder() // beyond the queue: refused at once
+	s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "POST", "/api/ingest", unread{t}))
+	wantError(t, w, 503, "ingest_busy", "all 1 ingest slots (--max-concurrent-ingests) are taken and 3 ingests wait")
+	gate := decoded[struct{ Ingests library.IngestStats }](t, ask(t, s.AdminHandler(), "GET", "/ingests", "")).Ingests
+	if want := (library.IngestStats{Slots: 1, InUse: 1, Queue: queue, Waiting: queue, Entered: 1, QueueFull: 1}); gate != want {
+		t.Errorf("the admin listener shows %+v, want %+v", gate, want)
 	}
-	close(release)
-	for range ingestQueue {
-		<-entered
+	close(lib.release)
+	for range queue {
+		<-lib.entered
 	}
 	wg.Wait()
-	if stored.Load() != ingestQueue+1 || most.Load() != 1 {
-		t.Errorf("%d stored, %d at once", stored.Load(), most.Load())
+	if stored.Load() != queue+1 || lib.most.Load() != 1 || h.library.IngestStats().InUse != 0 {
+		t.Errorf("%d stored, %d at once, afterwards %+v", stored.Load(), lib.most.Load(), h.library.IngestStats())
 	}
 }

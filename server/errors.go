@@ -123,9 +123,10 @@ func acquireDetail(err error) string {
 	return err.Error()
 }
 
+// busyDetail likewise says which bound on ingests was hit.
 func busyDetail(err error) string {
 	if e, ok := errors.AsType[*library.BusyError](err); ok {
-		return e.Error()
+		return e.Error() + "; try again later"
 	}
 	return err.Error()
 }

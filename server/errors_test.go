@@ -39,7 +39,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 	exhausted := exhaust(t)
 	f("a pool without a slot", fmt.Errorf("search the library: %w", exhausted), 503, "pool_exhausted", "wait for one of 1 read connections (DB_POOL_READ_SIZE)", "1")
 	f("a pool that was closed", fmt.Errorf("search: %w", pool.ErrClosed), 503, "draining", "another", "1")
-	f("too many ingests", &library.BusyError{Bound: "ingest slots", Reason: library.ReasonTimeout, Setting: "INGEST_SLOTS"}, 503, "ingest_busy", "INGEST_SLOTS", "5")
+	f("too many ingests", &library.BusyError{Reason: library.ReasonTimeout, Setting: "--max-concurrent-ingests", Slots: 2, Waited: 30 * time.Second}, 503, "ingest_busy", "waited 30s for one of 2 ingest slots (--max-concurrent-ingests)", "5")
 	f("a deadline", fmt.Errorf("search: %w", context.DeadlineExceeded), 504, "deadline_exceeded", "--request-timeout 1m5s", "")
 	f("bad input", &library.BadInput{Code: library.CodeCursorExpired, Message: "Start again."}, 400, library.CodeCursorExpired, "Start again.", "")
 	f("no terms", fmt.Errorf("parse: %w", store.ErrNoTerms), 400, library.CodeQueryNoWords, "letter", "")

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +10,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/tomehub/tomehub/server/library"
 )
@@ -29,52 +26,22 @@ const (
 	// minUpload is the rate below which an upload is cut after Config.ReadTimeout. A book
 	// holds one of few ingest slots while it arrives; a client that trickles must not keep it.
 	minUpload = 64 << 10 // bytes per second
-	// ingestWait bounds the wait for an ingest slot, ingestQueue times MaxIngests the waiters.
-	ingestWait  = 30 * time.Second
-	ingestQueue = 8
 
 	ingestSetting = "--max-ingest-size"
 )
-
-// ingestSlots bound the books in memory at the same time, first come first served.
-type ingestSlots struct {
-	slots   *semaphore.Weighted
-	size    int64
-	waiting atomic.Int64
-}
-
-func newIngestSlots(n int) *ingestSlots {
-	return &ingestSlots{slots: semaphore.NewWeighted(int64(n)), size: int64(n)}
-}
-
-func (g *ingestSlots) acquire(ctx context.Context) error {
-	busy := refuse(http.StatusServiceUnavailable, "ingest_busy", "%d books are being read (--max-concurrent-ingests) and others wait: try again later", g.size)
-	busy.retryAfter = ingestRetry
-	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) > g.size*ingestQueue {
-		return busy
-	}
-	waitCtx, cancel := context.WithTimeout(ctx, ingestWait)
-	defer cancel()
-	err := g.slots.Acquire(waitCtx, 1)
-	if err != nil && ctx.Err() == nil {
-		return busy
-	}
-	return err
-}
-
-func (g *ingestSlots) release() { g.slots.Release(1) }
 
 // ingest answers POST /api/ingest.
 func (s *Server) ingest(c *gin.Context) {
 	ctx := c.Request.Context()
 	// A recorder in a test has no deadline to move.
 	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(s.cfg.IngestTimeout + s.cfg.ReadTimeout))
-	if err := s.ingests.acquire(ctx); err != nil {
+	// Before the body is read: what the slots bound is the memory of the books.
+	release, err := s.lib.EnterIngest(ctx)
+	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	defer s.ingests.release()
+	defer release()
 	doc, err := s.decodeIngest(c.Writer, c.Request)
 	if err != nil {
 		s.fail(c, err)

@@ -30,7 +30,11 @@ type Library interface {
 	Books(ctx context.Context, scope store.Scope, page, pageSize int) (library.BookPage, error)
 	Book(ctx context.Context, scope store.Scope, id int64) (store.Book, error)
 	DeleteBook(ctx context.Context, owner string, id int64) error
+	// EnterIngest waits for one of the slots that bound the books in memory. It is held from
+	// before the body of an ingest is read until Ingest has returned.
+	EnterIngest(ctx context.Context) (release func(), err error)
 	Ingest(ctx context.Context, owner string, doc library.Document) (library.IngestResult, error)
+	IngestStats() library.IngestStats
 	Totals(context.Context, store.Scope) (books, passages int, err error)
 	Ping(context.Context) error
 }
@@ -72,7 +76,6 @@ type Server struct {
 	log      *slog.Logger
 	identity identity.Verifier
 	limits   *limits
-	ingests  *ingestSlots
 	pinger   *pinger
 	cors     *cors
 	engine   *gin.Engine
@@ -102,7 +105,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, deps: deps, lib: deps.Library, log: deps.Logger, identity: deps.Identity,
-		limits: limits, ingests: newIngestSlots(cfg.MaxIngests), cors: newCORS(cfg.CORSOrigins), started: time.Now(),
+		limits: limits, cors: newCORS(cfg.CORSOrigins), started: time.Now(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

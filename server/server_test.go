@@ -147,6 +147,10 @@ func (f *fake) Search(ctx context.Context, sc store.Scope, r library.SearchReque
 	return f.search(ctx, sc, r)
 }
 
+func (f *fake) EnterIngest(context.Context) (func(), error) { return func() {}, nil }
+
+func (f *fake) IngestStats() library.IngestStats { return library.IngestStats{Slots: 2} }
+
 func (f *fake) Ingest(ctx context.Context, owner string, doc library.Document) (library.IngestResult, error) {
 	return f.ingest(ctx, owner, doc)
 }
@@ -374,13 +378,13 @@ func TestConfigReportsEveryFaultAtOnce(t *testing.T) {
 		t.Errorf("the default is refused: %v", err)
 	}
 	cfg := DefaultConfig()
-	cfg.Listen, cfg.MaxIngests, cfg.DrainTimeout, cfg.ReadTimeout = "5001", 0, 2*time.Hour, 0
+	cfg.Listen, cfg.MaxConnections, cfg.DrainTimeout, cfg.ReadTimeout = "5001", 0, 2*time.Hour, 0
 	cfg.RequestTimeout, cfg.RateLimits.Search, cfg.CORSOrigins = cfg.WriteTimeout, -1, []string{"https://a.example", "a.example/path"}
 	_, err := New(cfg, Deps{})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, part := range []string{"--listen", "--max-concurrent-ingests", "--drain-timeout", "ReadTimeout", "--request-timeout", "RATE_LIMIT_SEARCH", `"a.example/path"`, "no library"} {
+	for _, part := range []string{"--listen", "--max-connections", "--drain-timeout", "ReadTimeout", "--request-timeout", "RATE_LIMIT_SEARCH", `"a.example/path"`, "no library"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
 		}

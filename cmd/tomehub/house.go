@@ -90,6 +90,7 @@ func (c *serveSettings) libraryConfig(logger *slog.Logger) (library.Config, erro
 	cfg := library.Config{
 		Access: library.TwoStatements,
 		Logger: logger,
+		Ingest: library.IngestConfig{Slots: c.maxIngests, Setting: "--max-concurrent-ingests"},
 		Cache: library.CacheConfig{
 			Enabled: c.cache, MaxBytes: c.cacheBytes,
 			ConceptsTTL: c.ttlConcepts, RelationsTTL: c.ttlConcepts, ContentTTL: c.ttlContent, DefaultTTL: c.ttlDefault,
@@ -117,7 +118,7 @@ func (c *serveSettings) serverConfig() server.Config {
 	cfg.RequestTimeout = c.requestTimeout
 	cfg.WriteTimeout = max(cfg.WriteTimeout, c.requestTimeout+25*time.Second)
 	cfg.MaxConnections = c.maxConnections
-	cfg.MaxIngestBytes, cfg.MaxIngests = c.maxIngestBytes, c.maxIngests
+	cfg.MaxIngestBytes = c.maxIngestBytes
 	cfg.RateLimits = server.RateLimits{Global: c.limitGlobal, Search: c.limitSearch, Ingest: c.limitIngest, Total: c.limitTotal}
 	cfg.ShutdownDelay, cfg.DrainGrace, cfg.DrainTimeout = c.shutdownDelay, c.drainGrace, c.drainTime
 	cfg.CORSOrigins, cfg.AccessLog, cfg.SlowRequest = c.corsOrigins, c.accessLog, c.slowRequest

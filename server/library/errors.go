@@ -50,19 +50,17 @@ const (
 
 // BusyError says which bound on concurrent ingests refused one. It wraps ErrBusy.
 type BusyError struct {
-	Bound   string        // "ingest slots" or "ingest bytes"
-	Reason  string        // ReasonQueueFull or ReasonTimeout
-	Setting string        // the setting that moves the bound
-	Size    int64         // the bound
-	Waiting int64         // callers that waited when this one was refused
-	Waited  time.Duration // how long this one waited
+	Reason       string        // ReasonQueueFull or ReasonTimeout
+	Setting      string        // the setting that moves the bounds
+	Slots, Queue int           // the bounds: ingests at once, and waiting for them
+	Waited       time.Duration // how long this one waited
 }
 
 func (e *BusyError) Error() string {
 	if e.Reason == ReasonQueueFull {
-		return fmt.Sprintf("wait for %s (%s, %d): %d ingests wait already: %v", e.Bound, e.Setting, e.Size, e.Waiting, ErrBusy)
+		return fmt.Sprintf("%v: all %d ingest slots (%s) are taken and %d ingests wait for one, as many as may", ErrBusy, e.Slots, e.Setting, e.Queue)
 	}
-	return fmt.Sprintf("wait for %s (%s, %d) for %v: %v", e.Bound, e.Setting, e.Size, e.Waited.Round(time.Millisecond), ErrBusy)
+	return fmt.Sprintf("%v: waited %v for one of %d ingest slots (%s)", ErrBusy, e.Waited.Round(time.Millisecond), e.Slots, e.Setting)
 }
 
 // Unwrap returns ErrBusy.

@@ -35,8 +35,7 @@ type Document struct {
 	Title    string // "" takes the file's own, else the file name without its ending
 	Author   string // "" takes the file's own
 	Filename string // says nothing about the format, which is told by content
-	// Body is read when it is the document's turn, at most Config.Extract.MaxBytes of
-	// it, so that documents that wait take no memory here.
+	// Body is read at most as far as Config.Extract.MaxBytes.
 	Body io.Reader
 }
 
@@ -58,60 +57,49 @@ type IngestResult struct {
 // Ingest reads a document and stores it as a book of owner's ("" for the shared
 // library). When it returns without an error the book is on disk and in every
 // search that begins afterwards; with one, nothing of it is stored. What the
-// document is at fault for is a *BadInput; too many ingests at once are ErrBusy.
+// document is at fault for is a *BadInput. Ingest waits for no slot: who brings in books
+// for several clients at once holds one of EnterIngest for each.
 func (l *Library) Ingest(ctx context.Context, owner string, doc Document) (IngestResult, error) {
-	p, err := l.prepare(ctx, owner, doc)
+	book, err := l.prepare(owner, doc)
 	if err != nil {
 		return IngestResult{}, err
 	}
-	defer p.release()
-	done, err := l.store.Ingest(ctx, p.book)
+	done, err := l.store.Ingest(ctx, book)
 	if err != nil {
-		return IngestResult{}, fmt.Errorf("ingest %q: %w", p.book.Title, err)
+		return IngestResult{}, fmt.Errorf("ingest %q: %w", book.Title, err)
 	}
 	r := IngestResult{
-		BookID: done.BookID, Title: p.book.Title, Author: p.book.Author, Format: p.book.SourceType,
+		BookID: done.BookID, Title: book.Title, Author: book.Author, Format: book.SourceType,
 		PassageIDs: done.PassageIDs, Passages: len(done.PassageIDs),
-		Concepts: len(p.book.Concepts), Relations: len(p.book.Relations), Duplicate: done.Duplicate,
+		Concepts: len(book.Concepts), Relations: len(book.Relations), Duplicate: done.Duplicate,
 	}
 	if done.Duplicate {
 		known, err := l.store.Book(ctx, store.Scope{Owner: owner}, done.BookID)
 		if err != nil {
-			return IngestResult{}, fmt.Errorf("read the book that %q repeats: %w", p.book.Title, err)
+			return IngestResult{}, fmt.Errorf("read the book that %q repeats: %w", book.Title, err)
 		}
 		r.Title, r.Author, r.Format = known.Title, known.Author, known.SourceType
 	}
 	return r, nil
 }
 
-// A prepared book holds its share of the ingest bytes until it is released.
-type prepared struct {
-	book    store.NewBook
-	release func()
-}
-
-// prepare reads and cuts a document while it holds one of the ingest slots.
-func (l *Library) prepare(ctx context.Context, owner string, doc Document) (prepared, error) {
+// prepare reads and cuts a document.
+func (l *Library) prepare(owner string, doc Document) (store.NewBook, error) {
 	title, author, err := cleanNames(doc)
 	if err != nil {
-		return prepared{}, err
+		return store.NewBook{}, err
 	}
-	free, err := l.ingest.enter(ctx)
-	if err != nil {
-		return prepared{}, fmt.Errorf("ingest %q: %w", title, err)
-	}
-	defer free()
 	data, err := l.readBody(doc.Body)
 	if err != nil {
-		return prepared{}, err
+		return store.NewBook{}, err
 	}
 	text, err := extract.Read(data, l.cfg.Extract)
 	if err != nil {
-		return prepared{}, badDocument(err)
+		return store.NewBook{}, badDocument(err)
 	}
 	passages := extract.Passages(text, wordsPerPassage)
 	if len(passages) == 0 {
-		return prepared{}, badInput(CodeNoText, "The file holds no text.")
+		return store.NewBook{}, badInput(CodeNoText, "The file holds no text.")
 	}
 	digest := sha256.Sum256(data)
 	book := newBook(text, passages)
@@ -123,11 +111,7 @@ func (l *Library) prepare(ctx context.Context, owner string, doc Document) (prep
 			book.Passages[i].Metadata["author"] = book.Author
 		}
 	}
-	release, err := l.ingest.hold(ctx, bytesOf(book))
-	if err != nil {
-		return prepared{}, fmt.Errorf("ingest %q: %w", book.Title, err)
-	}
-	return prepared{book, release}, nil
+	return book, nil
 }
 
 func (l *Library) readBody(body io.Reader) ([]byte, error) {
@@ -170,18 +154,6 @@ func newBook(text extract.Text, passages []extract.Passage) store.NewBook {
 		b.Relations = append(b.Relations, store.NewRelation{Source: pair.A, Target: pair.B, Weight: pair.Weight})
 	}
 	return b
-}
-
-// bytesOf is what a book takes in memory until it is stored, roughly.
-func bytesOf(b store.NewBook) int64 {
-	n := 0
-	for _, p := range b.Passages {
-		n += 512 + len(p.Content) + len(p.Chapter) // a metadata map is about 400 bytes
-	}
-	for _, c := range b.Concepts {
-		n += 64 + len(c.Name) + 8*len(c.Passages)
-	}
-	return int64(n + 24*len(b.Relations))
 }
 
 var documentCodes = map[extract.Kind]string{
