@@ -78,12 +78,8 @@ func DefaultConfig() Config {
 	}
 }
 
-const (
-	// defaultPageSize is the plan's (B4).
-	defaultPageSize = 50
-	// maxPage keeps (page-1) × page_size far inside int64; no library has 10¹² matches.
-	maxPage = 1_000_000_000
-)
+// maxPage keeps (page-1) × page_size far inside int64; no library has 10¹² matches.
+const maxPage = 1_000_000_000
 
 // Validate reports every fault at once, each naming the setting, its value and the range.
 func (c Config) Validate() error {

@@ -78,7 +78,7 @@ type batchResult struct {
 // batch answers POST /api/content/batch.
 func (s *Server) batch(c *gin.Context) {
 	start := time.Now()
-	body, err := s.readBody(c.Writer, c.Request, s.cfg.MaxBodyBytes, "MaxBodyBytes")
+	body, err := s.readBody(c.Writer, c.Request, s.cfg.MaxBodyBytes, "")
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -125,7 +125,7 @@ func decodeBatch(body []byte) ([]int64, error) {
 				return nil
 			}
 			if list != nil && !bytes.Equal(list, raw) {
-				return badRequest("conflicting_parameters", "ids is there twice, with different values: give it once")
+				return badRequest(library.CodeConflict, "ids is there twice, with different values: give it once")
 			}
 			list = raw
 			return nil

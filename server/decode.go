@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tomehub/tomehub/server/library"
 )
 
 // A source says where a parameter was written, in the words of a refusal.
@@ -37,11 +39,28 @@ func (f *setting[T]) isSet() bool { return f.from != "" }
 // set takes a value, or refuses one that contradicts an earlier one.
 func (f *setting[T]) set(value T, from source, name string) error {
 	if f.isSet() && f.value != value {
-		return badRequest("conflicting_parameters", "%s %s says %s, but %s %s says %s: give it once",
-			f.from, f.name, quoted(f.value), from, name, quoted(value))
+		if from == f.from && name == f.name {
+			return badRequest(library.CodeConflict, "%s is both %s and %s in the %s %s: give it once",
+				canonical(name), quoted(f.value), quoted(value), from, name)
+		}
+		return badRequest(library.CodeConflict, "%s is %s in the %s %s, but %s in the %s %s: give it once",
+			canonical(name), quoted(f.value), f.from, f.name, quoted(value), from, name)
 	}
 	f.value, f.from, f.name = value, from, name
 	return nil
+}
+
+// canonical is the first name of a parameter that has several.
+func canonical(name string) string {
+	switch name {
+	case "q":
+		return "query"
+	case "max_results":
+		return "page_size"
+	case "include":
+		return "include_details"
+	}
+	return name
 }
 
 // quoted shows a value in a refusal: strings in quotes, cut to a length that can be read.
@@ -65,7 +84,8 @@ const (
 	drainTime   = 5 * time.Second
 )
 
-// readBody reads a whole body of at most bound bytes. setting is named in the refusal.
+// readBody reads a whole body of at most bound bytes. setting moves the bound, and is named in
+// the refusal; it is empty when none does.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, bound int64, setting string) ([]byte, error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		return nil, refuse(http.StatusUnsupportedMediaType, "unsupported_encoding", "a body with Content-Encoding %s is not understood: send it unpacked", quoted(enc))
@@ -94,7 +114,11 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, bound int64, s
 // tooLarge makes the refusal of a body beyond its bound, after it let the client finish
 // sending a bounded rest of it.
 func (s *Server) tooLarge(w http.ResponseWriter, r *http.Request, bound int64, setting string) error {
-	refusal := refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than %s (%s)", byteSize(bound), setting)
+	size := byteSize(bound)
+	if setting != "" {
+		size += " (" + setting + ")"
+	}
+	refusal := refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than %s", size)
 	refusal.closes = true
 	if strings.EqualFold(r.Header.Get("Expect"), "100-continue") && r.ContentLength > bound {
 		return refusal
@@ -285,11 +309,11 @@ func jsonInt(name string, raw json.RawMessage) (int64, error) {
 	return parseInt(name, string(raw))
 }
 
-// parseInt reads an integer written in digits; 1.0 and 1e3 are none.
+// parseInt reads page, page_size or max_results, written in digits; 1.0 and 1e3 are none.
 func parseInt(name, text string) (int64, error) {
 	v, err := strconv.ParseInt(text, 10, 64)
 	if errors.Is(err, strconv.ErrRange) {
-		return 0, badRequest("out_of_range", "%s is %s, which is too large", name, cut(text))
+		return 0, outOfRange(name, cut(text))
 	}
 	if err != nil {
 		return 0, badRequest("wrong_type", "%s is %s: want an integer", name, quoted(text))

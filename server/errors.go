@@ -73,6 +73,8 @@ func (s *Server) refusalFor(ctx context.Context, err error) *refusal {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return refuse(http.StatusNotFound, "not_found", "there is nothing with this id in the shared library or in your own")
+	case errors.Is(err, library.ErrNotYours):
+		return refuse(http.StatusForbidden, "not_yours", "this book is in the shared library, which you can read but not change: only books of your own can be deleted")
 	case errors.Is(err, pool.ErrExhausted):
 		r := refuse(http.StatusServiceUnavailable, "pool_exhausted", "%s", acquireDetail(err))
 		r.retryAfter = poolRetry
@@ -81,6 +83,8 @@ func (s *Server) refusalFor(ctx context.Context, err error) *refusal {
 		r := refuse(http.StatusServiceUnavailable, "draining", "the server is closing its database; ask again, another one will answer")
 		r.retryAfter = poolRetry
 		return r
+	case errors.Is(err, pool.ErrQueryTimeout): // which matches DeadlineExceeded as well
+		return refuse(http.StatusGatewayTimeout, "statement_timeout", "a statement of the database took longer than this server allows one (--statement-timeout)")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse(http.StatusGatewayTimeout, "deadline_exceeded", "the answer took longer than this server allows (--request-timeout %v; an ingest %v)", s.cfg.RequestTimeout, s.cfg.IngestTimeout)
 	}

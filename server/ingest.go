@@ -115,7 +115,7 @@ type bookFields struct {
 
 func (f *bookFields) setData(data []byte) error {
 	if f.hasData {
-		return badRequest("conflicting_parameters", "there is more than one book in the request: send one file, content or text")
+		return badRequest(library.CodeConflict, "there is more than one book in the request: send one file, content or text")
 	}
 	f.data, f.hasData = data, true
 	return nil

@@ -153,6 +153,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	f(s, "DELETE", fmt.Sprintf("/api/books/%d", book), "", "", 404)
 	f(s, "GET", fmt.Sprintf("/api/books/%d", book), "", "", 404)
 
+	f(s, "DELETE", "/api/books/1", "", "", 403)
+
 	f(s, "GET", "/api/health", "", "", 200)
 	f(s, "GET", "/api/health/live", "", "", 200)
 	f(s, "GET", "/api/health/ready", "", "", 200)

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/tomehub/tomehub/server/library"
-	"github.com/tomehub/tomehub/server/store"
 )
 
 // search answers GET and POST /api/search.
@@ -53,7 +53,7 @@ func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request) (library.S
 			return library.SearchRequest{}, err
 		}
 	}
-	body, err := s.readBody(w, r, s.cfg.MaxBodyBytes, "MaxBodyBytes")
+	body, err := s.readBody(w, r, s.cfg.MaxBodyBytes, "")
 	if err != nil {
 		return library.SearchRequest{}, err
 	}
@@ -168,16 +168,22 @@ func (f *searchFields) include(list []string, from source) error {
 
 // number takes page and page_size; max_results is how the plan's first model names the latter.
 func (f *searchFields) number(name string, n int64, from source) error {
+	field, most := &f.size, int64(library.MaxPageSize)
 	if name == "page" {
-		if n < 1 || n > maxPage {
-			return badRequest(library.CodePageRange, "page is %d: want 1 to %d", n, maxPage)
-		}
-		return f.page.set(n, from, name)
+		field, most = &f.page, maxPage
 	}
-	if n < 1 || n > store.MaxPageSize {
-		return badRequest(library.CodePageSizeRange, "%s is %d: want 1 to %d", name, n, store.MaxPageSize)
+	if n < 1 || n > most {
+		return outOfRange(name, strconv.FormatInt(n, 10))
 	}
-	return f.size.set(n, from, name)
+	return field.set(n, from, name)
+}
+
+// outOfRange refuses a number of number, in its digits: it may have too many for an integer.
+func outOfRange(name, digits string) error {
+	if name == "page" {
+		return badRequest(library.CodePageRange, "page is %s: want 1 to %d", digits, maxPage)
+	}
+	return badRequest(library.CodePageSizeRange, "%s is %s: want 1 to %d", name, digits, library.MaxPageSize)
 }
 
 // request makes the search, with the defaults in place.
@@ -186,6 +192,9 @@ func (f *searchFields) request() (library.SearchRequest, error) {
 		return library.SearchRequest{}, badRequest(library.CodeQueryEmpty, `there is nothing to search for: give q or query, such as /api/search?q=dasein or {"query":"dasein"}`)
 	}
 	page, size := f.pages()
+	if f.cursor.value != "" && !f.page.isSet() {
+		page = 0 // the cursor's
+	}
 	return library.SearchRequest{
 		Query: f.query.value, Cursor: f.cursor.value, IncludeDetails: f.details.value,
 		Page: page, PageSize: size,
@@ -194,7 +203,7 @@ func (f *searchFields) request() (library.SearchRequest, error) {
 
 // pages returns the page and its size, with the defaults in place.
 func (f *searchFields) pages() (page, size int) {
-	page, size = 1, defaultPageSize
+	page, size = 1, library.DefaultPageSize
 	if f.page.isSet() {
 		page = int(f.page.value)
 	}

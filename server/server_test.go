@@ -260,7 +260,8 @@ func TestRoadThroughARealLibrary(t *testing.T) {
 	if b := decoded[bookItem](t, ask(t, s, "GET", fmt.Sprintf("/api/books/%d", id), "")); b != books.Books[0] {
 		t.Errorf("book %d is %+v, listed as %+v", id, b, books.Books[0])
 	}
-	wantError(t, ask(t, s, "DELETE", fmt.Sprintf("/api/books/%d", id), "", "X-Tomehub-User", "ann"), 404, "not_found", "your own")
+	wantError(t, ask(t, s, "DELETE", fmt.Sprintf("/api/books/%d", id), "", "X-Tomehub-User", "ann"), 403, "not_yours", "only books of your own")
+	wantError(t, ask(t, s, "DELETE", "/api/books/4000000", "", "X-Tomehub-User", "ann"), 404, "not_found", "your own")
 	if w := ask(t, s, "DELETE", fmt.Sprintf("/api/books/%d", id), ""); w.Code != 200 {
 		t.Errorf("delete: %d %s", w.Code, w.Body)
 	}

@@ -48,7 +48,7 @@ func (l *Library) sealCursor(c cursor, s search) string {
 // is refused and not reinterpreted: ranks and total have changed with the
 // library, so the next page might repeat matches or leave some out unsaid.
 func (l *Library) openCursor(text string, s search) (*cursor, error) {
-	invalid := badInput(CodeCursorInvalid, "Parameter cursor must be the next_cursor of a page of the same query and page_size, unchanged.")
+	invalid := badInput(CodeCursorInvalid, "cursor is not the next_cursor of a page of this query and page_size: want it unchanged, with both the same")
 	if base64.RawURLEncoding.DecodedLen(len(text)) != cursorFields+cursorSeal {
 		return nil, invalid
 	}
@@ -70,7 +70,7 @@ func (l *Library) openCursor(text string, s search) (*cursor, error) {
 		return nil, invalid
 	}
 	if c.gen != s.gen {
-		return nil, badInput(CodeCursorExpired, "The library has changed since this cursor was handed out: start again from page 1.")
+		return nil, badInput(CodeCursorExpired, "the library has changed since this cursor was handed out: start again from page 1")
 	}
 	return c, nil
 }

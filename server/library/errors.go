@@ -16,6 +16,7 @@ const (
 	CodePageTooDeep     = "page_too_deep"          // beyond MaxDepth; a cursor leads there
 	CodeCursorInvalid   = "cursor_invalid"         // altered, or from another query or user
 	CodeCursorExpired   = "cursor_expired"         // the library has changed since
+	CodeConflict        = "conflicting_parameters" // two parameters that contradict each other
 	CodeIDsEmpty        = "ids_empty"              // a batch without ids
 	CodeIDsTooMany      = "ids_too_many"           // a batch of more than MaxBatch ids
 	CodeTitleTooLong    = "title_too_long"         // more than MaxTitleBytes
@@ -30,7 +31,8 @@ const (
 )
 
 // BadInput says what is wrong with a caller's input. Code is one of the Code
-// constants, Message a sentence for people that names the parameter and its range.
+// constants, Message a sentence for people, without a capital or full stop, that
+// names the parameter and its range.
 type BadInput struct{ Code, Message string }
 
 func (e *BadInput) Error() string { return e.Message }
@@ -38,6 +40,9 @@ func (e *BadInput) Error() string { return e.Message }
 func badInput(code, format string, args ...any) error {
 	return &BadInput{Code: code, Message: fmt.Sprintf(format, args...)}
 }
+
+// ErrNotYours is returned when a caller would change what the caller may only read.
+var ErrNotYours = errors.New("in the shared library, not the caller's own")
 
 // ErrBusy is matched by a BusyError: too many ingests are under way already.
 var ErrBusy = errors.New("too many ingests under way")

@@ -99,7 +99,7 @@ func (l *Library) prepare(owner string, doc Document) (store.NewBook, error) {
 	}
 	passages := extract.Passages(text, wordsPerPassage)
 	if len(passages) == 0 {
-		return store.NewBook{}, badInput(CodeNoText, "The file holds no text.")
+		return store.NewBook{}, badInput(CodeNoText, "there is no text in the file")
 	}
 	digest := sha256.Sum256(data)
 	book := newBook(text, passages)
@@ -116,7 +116,7 @@ func (l *Library) prepare(owner string, doc Document) (store.NewBook, error) {
 
 func (l *Library) readBody(body io.Reader) ([]byte, error) {
 	if body == nil {
-		return nil, badInput(CodeFileEmpty, "The file is empty.")
+		return nil, badInput(CodeFileEmpty, "the file is empty")
 	}
 	most := l.cfg.Extract.MaxBytes
 	if most <= 0 {
@@ -127,7 +127,7 @@ func (l *Library) readBody(body io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("read document: %w", err)
 	}
 	if int64(len(data)) > most {
-		return nil, badInput(CodeFileTooLarge, "The file must be at most %d bytes long, but is longer.", most)
+		return nil, badInput(CodeFileTooLarge, "the file is larger than %d bytes, the most allowed", most)
 	}
 	return data, nil
 }
@@ -166,23 +166,23 @@ var documentCodes = map[extract.Kind]string{
 	extract.Unsupported: CodeFileUnsupported,
 }
 
-// badDocument turns a refusal of extract into a sentence and a code.
+// badDocument gives a refusal of extract, which is a sentence, its code.
 func badDocument(err error) error {
 	var refused *extract.Error
 	if !errors.As(err, &refused) || documentCodes[refused.Kind] == "" {
 		return fmt.Errorf("extract text: %w", err)
 	}
-	return badInput(documentCodes[refused.Kind], "%s.", capital(refused.Detail))
+	return badInput(documentCodes[refused.Kind], "%s", refused.Detail)
 }
 
 // cleanNames checks what the caller said; what a file says is clipped instead.
 func cleanNames(doc Document) (title, author string, err error) {
 	title, author = oneLine(doc.Title), oneLine(doc.Author)
 	if len(title) > MaxTitleBytes {
-		return "", "", badInput(CodeTitleTooLong, "Parameter title must be at most %d bytes long, but has %d.", MaxTitleBytes, len(title))
+		return "", "", badInput(CodeTitleTooLong, "title has %d bytes: want at most %d", len(title), MaxTitleBytes)
 	}
 	if len(author) > MaxTitleBytes {
-		return "", "", badInput(CodeAuthorTooLong, "Parameter author must be at most %d bytes long, but has %d.", MaxTitleBytes, len(author))
+		return "", "", badInput(CodeAuthorTooLong, "author has %d bytes: want at most %d", len(author), MaxTitleBytes)
 	}
 	return title, author, nil
 }
@@ -226,11 +226,4 @@ func firstOf(names ...string) string {
 		}
 	}
 	return ""
-}
-
-func capital(s string) string {
-	for i, r := range s {
-		return string(unicode.ToUpper(r)) + s[i+len(string(r)):]
-	}
-	return s
 }

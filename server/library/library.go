@@ -162,9 +162,9 @@ const MaxBatch = 1000
 func (l *Library) Batch(ctx context.Context, sc store.Scope, ids []int64) (found []store.Passage, unknown []int64, err error) {
 	switch {
 	case len(ids) == 0:
-		return nil, nil, badInput(CodeIDsEmpty, "Parameter ids must hold between 1 and %d ids, but is empty.", MaxBatch)
+		return nil, nil, badInput(CodeIDsEmpty, "ids is empty: want 1 to %d ids", MaxBatch)
 	case len(ids) > MaxBatch:
-		return nil, nil, badInput(CodeIDsTooMany, "Parameter ids must hold between 1 and %d ids, but holds %d.", MaxBatch, len(ids))
+		return nil, nil, badInput(CodeIDsTooMany, "ids has %d ids: want 1 to %d", len(ids), MaxBatch)
 	}
 	gen, err := l.store.Generation(ctx, sc)
 	if err != nil {
@@ -290,9 +290,16 @@ func (l *Library) Book(ctx context.Context, sc store.Scope, id int64) (store.Boo
 }
 
 // DeleteBook removes a book of the owner's own with everything in it. A book of
-// somebody else, or of the shared library, is store.ErrNotFound.
+// the shared library, which the owner can read, is ErrNotYours; one of somebody
+// else is store.ErrNotFound, as if it were not there.
 func (l *Library) DeleteBook(ctx context.Context, owner string, id int64) error {
-	if err := l.store.DeleteBook(ctx, owner, id); err != nil {
+	err := l.store.DeleteBook(ctx, owner, id)
+	if errors.Is(err, store.ErrNotFound) {
+		if b, readErr := l.Book(ctx, store.Scope{Owner: owner}, id); readErr == nil && b.Owner != owner {
+			err = ErrNotYours
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("delete book %d: %w", id, err)
 	}
 	return nil

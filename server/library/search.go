@@ -33,9 +33,9 @@ type SearchRequest struct {
 	Page           int // from 1; Page × PageSize at most MaxDepth
 	PageSize       int // 1 to MaxPageSize
 	IncludeDetails bool
-	// Cursor is the NextCursor of the page before; Page is then ignored. It holds
-	// for the query, the page size and the user it was given to, until the library
-	// changes.
+	// Cursor is the NextCursor of the page before; Page is then 0, or the page that
+	// the cursor leads to. It holds for the query, the page size and the user it was
+	// given to, until the library changes.
 	Cursor string
 }
 
@@ -150,13 +150,13 @@ func (l *Library) check(ctx context.Context, sc store.Scope, req SearchRequest) 
 	s := search{scope: sc, page: req.Page, size: req.PageSize, details: req.IncludeDetails}
 	switch {
 	case len(req.Query) > MaxQueryBytes:
-		return s, badInput(CodeQueryTooLong, "Parameter query must be at most %d bytes long, but has %d.", MaxQueryBytes, len(req.Query))
+		return s, badInput(CodeQueryTooLong, "query has %d bytes: want at most %d", len(req.Query), MaxQueryBytes)
 	case strings.TrimSpace(req.Query) == "":
-		return s, badInput(CodeQueryEmpty, "Parameter query must not be empty.")
+		return s, badInput(CodeQueryEmpty, "query is empty: want a word to search for")
 	}
 	var err error
 	if s.query, err = store.ParseQuery(req.Query); errors.Is(err, store.ErrNoTerms) {
-		return s, badInput(CodeQueryNoWords, "Parameter query must hold a letter or a digit.")
+		return s, badInput(CodeQueryNoWords, "query has neither a letter nor a digit: want a word to search for")
 	} else if err != nil {
 		return s, fmt.Errorf("read query: %w", err)
 	}
@@ -176,6 +176,9 @@ func (l *Library) check(ctx context.Context, sc store.Scope, req SearchRequest) 
 			return s, err
 		}
 		s.page = int(s.after.position/int64(s.size)) + 1
+		if req.Page != 0 && req.Page != s.page {
+			return s, badInput(CodeConflict, "page is %d, but cursor leads to page %d: give the cursor without a page", req.Page, s.page)
+		}
 	}
 	return s, nil
 }
@@ -184,12 +187,15 @@ func (l *Library) check(ctx context.Context, sc store.Scope, req SearchRequest) 
 func checkPage(page, size, depth int) error {
 	switch {
 	case size < 1 || size > MaxPageSize:
-		return badInput(CodePageSizeRange, "Parameter page_size must be between 1 and %d, but is %d.", MaxPageSize, size)
+		return badInput(CodePageSizeRange, "page_size is %d: want 1 to %d", size, MaxPageSize)
 	case page < 1:
-		return badInput(CodePageRange, "Parameter page must be at least 1, but is %d.", page)
+		return badInput(CodePageRange, "page is %d: want at least 1", page)
 	case page > depth/size:
-		return badInput(CodePageTooDeep, "Parameter page must be at most %d with a page_size of %d (%d results), but is %d. "+
-			"Follow next_cursor from page to page to read further.", depth/size, size, depth, page)
+		further := ""
+		if depth == MaxDepth {
+			further = "; follow next_cursor from page to page to read further"
+		}
+		return badInput(CodePageTooDeep, "page is %d: want at most %d with a page_size of %d (%d results)%s", page, depth/size, size, depth, further)
 	}
 	return nil
 }

@@ -36,8 +36,8 @@ func TestSearchChecksItsRequest(t *testing.T) {
 		if got := codeOf(err); got != want {
 			t.Errorf("Search(%.40q, page %d of size %d): %q, want %q", req.Query, req.Page, req.PageSize, got, want)
 		}
-		if err != nil && !strings.HasSuffix(err.Error(), ".") {
-			t.Errorf("%q is no sentence", err)
+		if err != nil && (strings.HasSuffix(err.Error(), ".") || strings.ToLower(err.Error()[:1]) != err.Error()[:1]) {
+			t.Errorf("%q begins with a capital or ends with a full stop", err)
 		}
 	}
 	f(ask("being"), "")
@@ -72,10 +72,12 @@ func TestMessagesNameParameterAndRange(t *testing.T) {
 			t.Errorf("got %v\nwant %s", err, want)
 		}
 	}
-	f(SearchRequest{Query: "being", Page: 1, PageSize: 5000}, "Parameter page_size must be between 1 and 1000, but is 5000.")
-	f(SearchRequest{Query: "being", Page: 0, PageSize: 50}, "Parameter page must be at least 1, but is 0.")
-	f(SearchRequest{Query: "being", Page: 300, PageSize: 50}, "Parameter page must be at most 200 with a page_size of 50 (10000 results), but is 300. "+
-		"Follow next_cursor from page to page to read further.")
+	f(SearchRequest{Query: "being", Page: 1, PageSize: 5000}, "page_size is 5000: want 1 to 1000")
+	f(SearchRequest{Query: "being", Page: 0, PageSize: 50}, "page is 0: want at least 1")
+	f(SearchRequest{Query: "being", Page: 300, PageSize: 50}, "page is 300: want at most 200 with a page_size of 50 (10000 results); follow next_cursor from page to page to read further")
+	if _, err := l.Books(t.Context(), store.Scope{}, 3000, 1000); err == nil || err.Error() != "page is 3000: want at most 1000 with a page_size of 1000 (1000000 results)" {
+		t.Errorf("books have no cursor: %v", err)
+	}
 }
 
 func TestPages(t *testing.T) {
@@ -258,6 +260,12 @@ func TestCursorRefusals(t *testing.T) {
 		}
 	}
 	f("ada", "being word", good, "")
+	for page, want := range map[int]string{0: "", 2: "", 1: CodeConflict, 3: CodeConflict, -1: CodeConflict} { // it leads to page 2
+		_, err := l.Search(t.Context(), store.Scope{Owner: "ada"}, SearchRequest{Query: "being word", Page: page, PageSize: 50, Cursor: good})
+		if got := codeOf(err); got != want {
+			t.Errorf("page %d beside the cursor: %q (%v), want %q", page, got, err, want)
+		}
+	}
 	_, err := l.Search(t.Context(), store.Scope{Owner: "ada"}, SearchRequest{Query: "being word", PageSize: 25, Cursor: good})
 	if got := codeOf(err); got != CodeCursorInvalid {
 		t.Errorf("a cursor of pages of 50 for pages of 25: %q", got)

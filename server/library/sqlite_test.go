@@ -251,6 +251,12 @@ func TestIngestIsSeenAtOnceAndByItsOwnerOnly(t *testing.T) {
 	if err := l.DeleteBook(ctx, "bob", in.BookID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("bob deletes ada's book: %v", err)
 	}
+	if err := l.DeleteBook(ctx, "ada", 1); !errors.Is(err, ErrNotYours) {
+		t.Errorf("ada deletes a shared book: %v", err)
+	}
+	if err := l.DeleteBook(ctx, "ada", 4_000_000); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("ada deletes what is not there: %v", err)
+	}
 	if err := l.DeleteBook(ctx, "ada", in.BookID); err != nil {
 		t.Fatal(err)
 	}
