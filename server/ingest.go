@@ -258,7 +258,7 @@ func (f *bookFields) takeForm(body []byte) error {
 	if !f.hasData {
 		// curl --data-binary @file calls a file a form.
 		return refuse(http.StatusUnsupportedMediaType, "unsupported_media_type",
-			"a form needs a field content or text; to send a file as it is, add the header Content-Type: text/plain")
+			"a form needs a field content or text; to send a file as it is, add the header Content-Type: text/plain, or application/epub+zip for an EPUB")
 	}
 	return nil
 }

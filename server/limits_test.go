@@ -171,7 +171,7 @@ func TestOwnersNeverSeeEachOther(t *testing.T) {
 			}
 			for _, other := range []library.IngestResult{ann, bob} {
 				own := other.Title == "Diary of "+user
-				id := strconv.FormatInt(other.PassageIDs[0], 10)
+				id := strconv.FormatInt(other.FirstPassageID, 10)
 				book := strconv.FormatInt(other.BookID, 10)
 				if w := ask(t, s, "GET", "/api/content/"+id, "", headers...); (w.Code == 200) != own {
 					t.Errorf("%q reads content of %s: %d", user, other.Title, w.Code)

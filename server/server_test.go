@@ -340,6 +340,7 @@ func TestIngestRefusals(t *testing.T) {
 	f("binary", "\x00\x01\xff\xfe\x00", "application/octet-stream", 422, library.CodeFileNotText, "")
 	f("JSON that is not UTF-8", "{\"content\":\"\xff\"}", "application/json", 400, "invalid_utf8", "")
 	f("a file sent as curl --data-binary does", "Once upon a time.", "application/x-www-form-urlencoded", 415, "unsupported_media_type", "text/plain")
+	f("an EPUB sent as curl --data-binary does", "PK\x03\x04\x14\x00", "application/x-www-form-urlencoded", 415, "unsupported_media_type", "application/epub+zip")
 	f("a picture", "x", "image/png", 415, "unsupported_media_type", "image/png")
 	if books := decoded[bookPage](t, ask(t, s, "GET", "/api/books", "")); books.TotalCount != 0 {
 		t.Errorf("refused ingests left %d books", books.TotalCount)

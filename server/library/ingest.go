@@ -41,14 +41,15 @@ type Document struct {
 
 // IngestResult says what became of a document.
 type IngestResult struct {
-	BookID     int64   `json:"book_id"`
-	Title      string  `json:"title"`
-	Author     string  `json:"author"`
-	Format     string  `json:"format"` // text, markdown, html or epub
-	PassageIDs []int64 `json:"passage_ids"`
-	Passages   int     `json:"passages"`
-	Concepts   int     `json:"concepts"`  // found in the document; the library may have had them
-	Relations  int     `json:"relations"` // likewise
+	BookID int64  `json:"book_id"`
+	Title  string `json:"title"`
+	Author string `json:"author"`
+	Format string `json:"format"` // text, markdown, html or epub
+	// A book's passages have consecutive ids: the first one and their number name them all.
+	FirstPassageID int64 `json:"first_passage_id"`
+	Passages       int   `json:"passages"`
+	Concepts       int   `json:"concepts"`  // found in the document; the library may have had them
+	Relations      int   `json:"relations"` // likewise
 	// Duplicate: the owner has stored the same bytes before. The ids, title and author
 	// are those of the book from then; nothing was stored.
 	Duplicate bool `json:"duplicate"`
@@ -70,8 +71,11 @@ func (l *Library) Ingest(ctx context.Context, owner string, doc Document) (Inges
 	}
 	r := IngestResult{
 		BookID: done.BookID, Title: book.Title, Author: book.Author, Format: book.SourceType,
-		PassageIDs: done.PassageIDs, Passages: len(done.PassageIDs),
+		Passages: len(done.PassageIDs),
 		Concepts: len(book.Concepts), Relations: len(book.Relations), Duplicate: done.Duplicate,
+	}
+	if len(done.PassageIDs) > 0 {
+		r.FirstPassageID = done.PassageIDs[0]
 	}
 	if done.Duplicate {
 		known, err := l.store.Book(ctx, store.Scope{Owner: owner}, done.BookID)
