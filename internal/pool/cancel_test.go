@@ -125,13 +125,15 @@ func TestInterruptMissesTheNextStatement(t *testing.T) {
 }
 
 func TestQueryTimeout(t *testing.T) {
-	ps := openTest(t, func(c *Config) { c.Read, c.QueryTimeout = Bounds{Min: 1, Size: 1}, 30*time.Millisecond })
+	ps := openTest(t, func(c *Config) {
+		c.Read, c.QueryTimeout, c.QueryTimeoutSetting = Bounds{Min: 1, Size: 1}, 30*time.Millisecond, "--statement-timeout"
+	})
 	c := acquire(t, ps.Read())
 	check := func(err error) {
 		t.Helper()
 		if !errors.Is(err, ErrQueryTimeout) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
-		} else if got, want := err.Error(), "statement ran longer than its bound of 30ms: context deadline exceeded"; got != want {
+		} else if got, want := err.Error(), "statement ran longer than its bound of 30ms (--statement-timeout): context deadline exceeded"; got != want {
 			t.Errorf("got %q", got)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -13,10 +12,10 @@ import (
 // second one started meanwhile gets ErrBusy. On SQLite a physical connection is
 // borrowed for each statement, in order, and given back when it ends.
 type Conn struct {
-	pool   *Pool
-	waited time.Duration
+	pool *Pool
 
 	mu       sync.Mutex // guards the fields below
+	waited   time.Duration
 	released bool
 	running  bool      // a statement or a transaction is under way
 	open     abandoner // its rows or its transaction, once it has some
@@ -25,8 +24,14 @@ type Conn struct {
 // abandoner is what Release can end: rows or a transaction left open.
 type abandoner interface{ abandon() }
 
-// Waited returns how long Acquire waited for the slot.
-func (c *Conn) Waited() time.Duration { return c.waited }
+// Waited returns how long the Conn has waited so far: Acquire for the slot, and
+// each statement or transaction begun since, also one that got an error, for
+// its physical connection.
+func (c *Conn) Waited() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waited
+}
 
 // Release gives the slot back. Rows left open are closed and an unfinished
 // transaction is rolled back. Calling it again does nothing.
@@ -48,8 +53,9 @@ func (c *Conn) Release() {
 // Query runs a statement that returns rows. The rows must be closed, or read to
 // their end, before the next statement. They end by themselves, with an error,
 // when ctx ends or Config.QueryTimeout is over, also while nobody reads them.
+// The wait for a physical connection is bounded by Config.Timeout and is no part of QueryTimeout.
 func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	u, err := c.begin(ctx, c.pool.pools.cfg.QueryTimeout)
+	u, err := c.begin(ctx, c.pool.pools.statement)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +69,9 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 	return r, nil
 }
 
-// Exec runs a statement that returns no rows, within Config.QueryTimeout.
+// Exec runs a statement that returns no rows, within Config.QueryTimeout from when it has its connection.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	u, err := c.begin(ctx, c.pool.pools.cfg.QueryTimeout)
+	u, err := c.begin(ctx, c.pool.pools.statement)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +88,7 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 // its physical connection until Commit, Rollback, Release or the end of ctx,
 // which rolls it back. Config.QueryTimeout bounds each of its statements, not the whole.
 func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
-	u, err := c.begin(ctx, 0)
+	u, err := c.begin(ctx, statementBound{})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +106,7 @@ func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
 		cancel()
 		return nil, u.fail(err)
 	}
-	t := newTx(u, tx, cancel, c.pool.pools.cfg.QueryTimeout)
+	t := newTx(u, tx, cancel, c.pool.pools.statement)
 	c.setOpen(t)
 	return t, nil
 }
@@ -114,8 +120,9 @@ type use struct {
 	link   *link
 }
 
-// begin marks c as running and borrows a physical connection, all within timeout (0: no bound of its own).
-func (c *Conn) begin(ctx context.Context, timeout time.Duration) (*use, error) {
+// begin marks c as running and borrows a physical connection. The statement's
+// own bound starts when it has one: queueing does not make a statement slow.
+func (c *Conn) begin(ctx context.Context, b statementBound) (*use, error) {
 	c.mu.Lock()
 	switch {
 	case c.released:
@@ -128,15 +135,18 @@ func (c *Conn) begin(ctx context.Context, timeout time.Duration) (*use, error) {
 	c.running = true
 	c.mu.Unlock()
 
-	u := &use{conn: c, caller: ctx}
-	u.ctx, u.cancel = bound(ctx, timeout)
-	k, err := c.pool.links.borrow(u.ctx, c.pool.pools.cfg.Timeout)
+	k, waited, err := c.pool.links.borrow(ctx, c.pool.pools.cfg.Timeout)
+	if waited > 0 {
+		c.mu.Lock()
+		c.waited += waited
+		c.mu.Unlock()
+	}
 	if err != nil {
-		u.cancel()
 		c.idle()
 		return nil, err
 	}
-	u.link = k
+	u := &use{conn: c, caller: ctx, link: k}
+	u.ctx, u.cancel = b.context(ctx)
 	return u, nil
 }
 
@@ -194,14 +204,6 @@ func (ps *Pools) hold(ctx context.Context) {
 	case <-ctx.Done():
 	case <-ps.ctx.Done():
 	}
-}
-
-// bound returns ctx with the bound of one statement, whose cause names it.
-func bound(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if timeout <= 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w of %v: %w", ErrQueryTimeout, timeout, context.DeadlineExceeded))
 }
 
 // causeOf returns why a statement failed: the cause of its context when that

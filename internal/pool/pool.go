@@ -28,19 +28,25 @@ type Bounds struct {
 // Config says what to open and within which bounds. Its zero durations mean:
 // Timeout must be set, Recycle 0 keeps connections for ever, QueryTimeout 0 sets no bound.
 type Config struct {
-	Path         string // the SQLite library file; its directory must exist
-	Single       bool   // one pool for reads and writes, bounded by Read; Write is ignored
-	Read, Write  Bounds
-	Timeout      time.Duration        // longest wait for a slot, and for a physical connection
-	Recycle      time.Duration        // a connection older than this, ±10 % by chance, is replaced
-	QueryTimeout time.Duration        // bound on every statement, from its call until its rows are closed
-	Hold         func() time.Duration // nil, or how much longer each statement or transaction keeps its slot
-	Logger       *slog.Logger         // nil discards
+	Path        string // the SQLite library file; its directory must exist
+	Single      bool   // one pool for reads and writes, bounded by Read; Write is ignored
+	Read, Write Bounds
+	Timeout     time.Duration // longest wait for a slot, and for a physical connection
+	Recycle     time.Duration // a connection older than this, ±10 % by chance, is replaced
+
+	// QueryTimeout bounds every statement, from when it has a physical connection
+	// until its rows are closed, except under WithoutQueryTimeout.
+	QueryTimeout        time.Duration
+	QueryTimeoutSetting string // the setting of QueryTimeout, named in errors, e.g. "--statement-timeout"
+
+	Hold   func() time.Duration // nil, or how much longer each statement or transaction keeps its slot
+	Logger *slog.Logger         // nil discards
 }
 
 // Pools are the open pools of one database.
 type Pools struct {
 	cfg         Config
+	statement   statementBound
 	read, write *Pool
 	linkSets    []*links        // readers, writer
 	ctx         context.Context // ends at Close
@@ -163,8 +169,11 @@ func (cfg Config) validate() (Config, error) {
 	if cfg.Recycle < 0 {
 		add("DB_POOL_RECYCLE is %v: it must not be negative", cfg.Recycle)
 	}
+	if cfg.QueryTimeoutSetting == "" {
+		cfg.QueryTimeoutSetting = "query timeout"
+	}
 	if cfg.QueryTimeout < 0 {
-		add("query timeout is %v: it must not be negative", cfg.QueryTimeout)
+		add("%s is %v: it must not be negative", cfg.QueryTimeoutSetting, cfg.QueryTimeout)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -246,7 +246,7 @@ func TestStatementsBorrowInOrder(t *testing.T) {
 	links := ps.read.links
 	var held []*link
 	for range links.size { // all physical readers are out
-		k, err := links.borrow(t.Context(), 0)
+		k, _, err := links.borrow(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,31 +70,34 @@ func (k *link) usable(ctx context.Context, probe string) bool {
 }
 
 // borrow takes a physical connection, in the order of asking, waiting at most
-// longest or until ctx ends. It must be given back.
-func (l *links) borrow(ctx context.Context, longest time.Duration) (*link, error) {
+// longest or until ctx ends, and opens one when none of those open is free.
+// It must be given back. The time that all this took is returned with an error, too.
+func (l *links) borrow(ctx context.Context, longest time.Duration) (k *link, waited time.Duration, err error) {
 	waited, got := l.gate.acquire(ctx, longest)
 	if got != granted {
-		return nil, acquireError(ctx, got, AcquireError{
+		return nil, waited, acquireError(ctx, got, AcquireError{
 			Pool: l.name, Setting: "DB_POOL_TIMEOUT", Size: l.size, Queue: l.gate.queue, Waited: waited,
 		})
 	}
 	l.mu.Lock()
 	if n := len(l.free); n > 0 {
-		k := l.free[n-1]
+		k = l.free[n-1]
 		l.free[n-1] = nil
 		l.free = l.free[:n-1]
 		l.mu.Unlock()
-		return k, nil
+		return k, waited, nil
 	}
 	l.open++
 	l.mu.Unlock()
-	k, err := l.dial(ctx)
+	start := time.Now()
+	k, err = l.dial(ctx)
+	waited += time.Since(start)
 	if err != nil {
 		l.lose()
 		l.gate.release()
-		return nil, causeOf(ctx, err)
+		return nil, waited, causeOf(ctx, err)
 	}
-	return k, nil
+	return k, waited, nil
 }
 
 // giveBack returns a borrowed connection; one that is old or unusable is replaced first.

@@ -175,7 +175,7 @@ func TestRecycleWhileAlwaysBusy(t *testing.T) {
 		for range 6 { // three for each connection: the keeper never finds one idle
 			wg.Go(func() {
 				for time.Now().Before(end) {
-					k, err := l.borrow(t.Context(), 0)
+					k, _, err := l.borrow(t.Context(), 0)
 					if err != nil {
 						t.Error(err)
 						return
@@ -226,7 +226,7 @@ func TestRecycleKeepsOldWhenNoneCanBeOpened(t *testing.T) {
 func TestBrokenConnectionIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, d, _ := newFakeLinks(t, 3, 3, 0)
-		k, err := l.borrow(t.Context(), 0)
+		k, _, err := l.borrow(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestBrokenConnectionIsReplaced(t *testing.T) {
 
 		// None can be opened: the broken one goes all the same, and the keeper makes good later.
 		d.setRefuse(errors.New("no more files"))
-		if k, err = l.borrow(t.Context(), 0); err != nil {
+		if k, _, err = l.borrow(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 		k.raw.Conn.(*fakeConn).valid = false
@@ -260,13 +260,13 @@ func TestBorrowOpensUpToSize(t *testing.T) {
 		l, d, _ := newFakeLinks(t, 4, 1, 0)
 		var held []*link
 		for range 4 {
-			k, err := l.borrow(t.Context(), 0)
+			k, _, err := l.borrow(t.Context(), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
 			held = append(held, k)
 		}
-		if _, err := l.borrow(t.Context(), time.Second); !errors.Is(err, ErrExhausted) {
+		if _, _, err := l.borrow(t.Context(), time.Second); !errors.Is(err, ErrExhausted) {
 			t.Errorf("fifth: %v", err)
 		}
 		for _, k := range held {
@@ -277,14 +277,14 @@ func TestBorrowOpensUpToSize(t *testing.T) {
 		}
 		d.setRefuse(errors.New("no more files"))
 		for range 4 {
-			k, err := l.borrow(t.Context(), 0)
+			k, _, err := l.borrow(t.Context(), 0)
 			if err != nil {
 				t.Fatalf("a warm connection needs no opening: %v", err)
 			}
 			k.broken = true
 			l.giveBack(k)
 		}
-		if _, err := l.borrow(t.Context(), 0); err == nil || err.Error() != "open reader connection: no more files" {
+		if _, _, err := l.borrow(t.Context(), 0); err == nil || err.Error() != "open reader connection: no more files" {
 			t.Errorf("none to be had: %v", err)
 		}
 		if inUse, _, _ := l.gate.snapshot(); inUse != 0 {
@@ -296,7 +296,7 @@ func TestBorrowOpensUpToSize(t *testing.T) {
 func TestCloseWhileInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, d, _ := newFakeLinks(t, 2, 2, 0)
-		k, err := l.borrow(t.Context(), 0)
+		k, _, err := l.borrow(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +310,7 @@ func TestCloseWhileInUse(t *testing.T) {
 		if open, _ := d.counts(); open != 0 {
 			t.Errorf("open %d after it was given back", open)
 		}
-		if _, err := l.borrow(t.Context(), 0); !errors.Is(err, ErrClosed) {
+		if _, _, err := l.borrow(t.Context(), 0); !errors.Is(err, ErrClosed) {
 			t.Errorf("borrow: %v", err)
 		}
 	})
@@ -332,7 +332,7 @@ func TestBeginThatCameTooLate(t *testing.T) { // in real time: database/sql wait
 			t.Errorf("begin: %v", err)
 		}
 		cancel()
-		k, err := l.borrow(t.Context(), 0)
+		k, _, err := l.borrow(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

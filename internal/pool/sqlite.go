@@ -64,7 +64,7 @@ func OpenSQLite(ctx context.Context, cfg Config) (*Pools, error) {
 	if err := checkPath(cfg.Path); err != nil {
 		return nil, err
 	}
-	ps := &Pools{cfg: cfg}
+	ps := &Pools{cfg: cfg, statement: newStatementBound(cfg)}
 	ps.ctx, ps.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := ps.open(ctx); err != nil {
 		ps.stop()
@@ -145,7 +145,7 @@ var errReadOnly = errors.New("it could be opened for reading only")
 // file cannot be written. SQLite then opens it for reading and says nothing,
 // not even to BEGIN IMMEDIATE.
 func checkWritable(ctx context.Context, writer *links) error {
-	k, err := writer.borrow(ctx, 0)
+	k, _, err := writer.borrow(ctx, 0)
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func TestKeptStatements(t *testing.T) {
 		t.Errorf("%d columns, then %d: a kept statement must see a new schema", before, after)
 	}
 	l := ps.read.links
-	k, err := l.borrow(t.Context(), 0)
+	k, _, err := l.borrow(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,17 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
-	"time"
 )
 
 // Tx is a transaction on one physical connection. Its statements run one after
 // another; rows of it may be open meanwhile.
 type Tx struct {
-	tx      *sql.Tx
-	ctx     context.Context // as given to Begin
-	use     *use
-	cancel  context.CancelFunc // frees the context of tx
-	timeout time.Duration      // of each statement, 0 for none
+	tx     *sql.Tx
+	ctx    context.Context // as given to Begin
+	use    *use
+	cancel context.CancelFunc // frees the context of tx
+	each   statementBound     // of its statements
 
 	once sync.Once
 	mu   sync.Mutex  // guards the fields below
@@ -25,8 +24,8 @@ type Tx struct {
 }
 
 // newTx watches the context of Begin: when it ends, the transaction is rolled back.
-func newTx(u *use, tx *sql.Tx, cancel context.CancelFunc, timeout time.Duration) *Tx {
-	t := &Tx{tx: tx, ctx: u.ctx, use: u, cancel: cancel, timeout: timeout}
+func newTx(u *use, tx *sql.Tx, cancel context.CancelFunc, each statementBound) *Tx {
+	t := &Tx{tx: tx, ctx: u.ctx, use: u, cancel: cancel, each: each}
 	if t.ctx.Done() == nil {
 		return t
 	}
@@ -100,7 +99,7 @@ func (t *Tx) finish(last func() error, hold bool) error {
 // the transaction's context, whichever ends first.
 func (t *Tx) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	same := t.ctx.Done() == nil || t.ctx.Done() == ctx.Done()
-	ctx, cancel := bound(ctx, t.timeout)
+	ctx, cancel := t.each.context(ctx)
 	if same {
 		return ctx, cancel
 	}
