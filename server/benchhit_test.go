@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -42,20 +43,21 @@ func BenchmarkHandler(b *testing.B) {
 	}
 	chain := newServer(b, benchConfig(), deps).Handler()
 	target, token := "", "Bearer "+m.token(b, "ann")
-	body := []byte{}
-	for size := 5; len(body) < 10<<10; size++ {
-		target = fmt.Sprintf("/api/search?q=time&include=details&page_size=%d", size)
-		body = ask(b, chain, "GET", target, "", "Authorization", token).Body.Bytes()
-	}
 	bare := new(bareHandler)
-	bare.body.Store(&body)
-	request := httptest.NewRequestWithContext(b.Context(), "GET", target, nil)
-	request.Header.Set("Authorization", token)
+	size := 0
+	for n := 5; size < 10<<10; n++ {
+		target = fmt.Sprintf("/api/search?q=time&include=details&page_size=%d", n)
+		answer := ask(b, chain, "GET", target, "", "Authorization", token)
+		size = answer.Body.Len()
+		bare.answer.Store(&bareAnswer{answer.Header(), answer.Body.Bytes()})
+	}
 	for _, one := range []struct {
-		name    string
-		handler http.Handler
-	}{{"bare", bare.engine()}, {"chain", chain}} {
+		name, target string
+		handler      http.Handler
+	}{{"bare", bodyPath, bare.engine()}, {"same_head", headPath, bare.engine()}, {"chain", target, chain}} {
 		b.Run(one.name, func(b *testing.B) {
+			request := httptest.NewRequestWithContext(b.Context(), "GET", one.target, nil)
+			request.Header.Set("Authorization", token)
 			w := &discard{header: http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -63,8 +65,8 @@ func BenchmarkHandler(b *testing.B) {
 				w.bytes = 0
 				one.handler.ServeHTTP(w, request)
 			}
-			if w.status != http.StatusOK || w.bytes < len(body)-100 { // the time it took has more or fewer digits
-				b.Errorf("%d and %d bytes, want 200 and about %d", w.status, w.bytes, len(body))
+			if w.status != http.StatusOK || w.bytes < size-100 { // the time it took has more or fewer digits
+				b.Errorf("%d and %d bytes, want 200 and about %d", w.status, w.bytes, size)
 			}
 			b.ReportMetric(float64(w.bytes), "bytes/answer")
 		})
@@ -84,20 +86,42 @@ func (d *discard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A bareHandler is gin with nothing on it, writing always the same bytes.
-type bareHandler struct{ body atomic.Pointer[[]byte] }
+// A bareHandler is gin with nothing on it, writing always the same bytes: those of a body, or
+// of an answer with its head.
+type bareHandler struct{ answer atomic.Pointer[bareAnswer] }
+
+type bareAnswer struct {
+	header http.Header
+	body   []byte
+}
+
+const bodyPath, headPath, answerPath = "/body", "/head", "/answer"
 
 func (h *bareHandler) engine() *gin.Engine {
 	quietGin()
 	e := gin.New()
-	e.GET("/api/search", func(c *gin.Context) { c.Data(http.StatusOK, "application/json; charset=utf-8", *h.body.Load()) })
-	e.PUT("/body", func(c *gin.Context) {
-		body, err := io.ReadAll(c.Request.Body)
+	e.GET(bodyPath, func(c *gin.Context) { c.Data(http.StatusOK, jsonType[0], h.answer.Load().body) })
+	e.GET(headPath, func(c *gin.Context) {
+		answer, header := h.answer.Load(), c.Writer.Header()
+		for name, values := range answer.header {
+			header[name] = values
+		}
+		c.Data(http.StatusOK, jsonType[0], answer.body)
+	})
+	e.PUT(answerPath, func(c *gin.Context) { // takes an answer as curl -i prints it
+		resp, err := http.ReadResponse(bufio.NewReader(c.Request.Body), nil)
 		if err != nil {
-			c.Status(http.StatusBadRequest)
+			_ = c.AbortWithError(http.StatusBadRequest, err)
 			return
 		}
-		h.body.Store(&body)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			_ = c.AbortWithError(http.StatusBadRequest, err)
+			return
+		}
+		resp.Header.Del("Date") // net/http writes its own
+		h.answer.Store(&bareAnswer{resp.Header, body})
 	})
 	return e
 }
@@ -131,7 +155,8 @@ func TestBareHandler(t *testing.T) {
 		<-asked
 		return
 	}
-	put, err := http.NewRequestWithContext(t.Context(), http.MethodPut, bare.URL+"/body", strings.NewReader("the same bytes"))
+	put, err := http.NewRequestWithContext(t.Context(), http.MethodPut, bare.URL+answerPath,
+		strings.NewReader("HTTP/1.1 200 OK\r\nX-Request-Id: 1\r\nContent-Length: 14\r\n\r\nthe same bytes"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,13 +165,16 @@ func TestBareHandler(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	resp, err = bare.Client().Get(bare.URL + "/api/search?q=time")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "the same bytes" {
-		t.Errorf("the bare handler wrote %q, %v", body, err)
+	for path, id := range map[string]string{bodyPath: "", headPath: "1"} {
+		resp, err := bare.Client().Get(bare.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(body) != "the same bytes" || resp.Header.Get("X-Request-Id") != id {
+			t.Errorf("%s: the bare handler wrote %q under %v, %v", path, body, resp.Header, err)
+		}
 	}
 }
 

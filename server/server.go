@@ -168,9 +168,6 @@ func (s *Server) Run(ctx context.Context) error {
 	if keeper, ok := s.identity.(interface{ Run(context.Context) error }); ok {
 		running.Go(func() { _ = keeper.Run(background) }) // keeps the keys of tokens fresh; nil likewise
 	}
-	if v, ok := s.identity.(interface{ Run(context.Context) error }); ok {
-		running.Go(func() { _ = v.Run(background) }) // likewise
-	}
 	if s.deps.Ready != nil {
 		s.deps.Ready(s.Addrs())
 	}

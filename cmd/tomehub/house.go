@@ -89,8 +89,10 @@ func (c *serveSettings) poolConfig(file string, logger *slog.Logger) pool.Config
 func (c *serveSettings) libraryConfig(logger *slog.Logger) (library.Config, error) {
 	cfg := library.Config{
 		Access: library.TwoStatements,
-		Logger: logger,
-		Ingest: library.IngestConfig{Slots: c.maxIngests, Setting: "--max-concurrent-ingests"},
+		// A load that others join is cut from its client's context; it may take as long as a request may.
+		LoadTimeout: c.requestTimeout,
+		Logger:      logger,
+		Ingest:      library.IngestConfig{Slots: c.maxIngests, Setting: "--max-concurrent-ingests"},
 		Cache: library.CacheConfig{
 			Enabled: c.cache, MaxBytes: c.cacheBytes,
 			ConceptsTTL: c.ttlConcepts, RelationsTTL: c.ttlConcepts, ContentTTL: c.ttlContent, DefaultTTL: c.ttlDefault,

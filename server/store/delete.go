@@ -11,8 +11,10 @@ import (
 // DeleteBook deletes a book of owner's own, with its passages, their index
 // entries and concept links, its relations, and the concepts that no other book
 // carries. It returns ErrNotFound for a book that does not exist or is not
-// owner's own; owner "" deletes from the shared library.
+// owner's own; owner "" deletes from the shared library. As with Ingest, ctx
+// bounds it, not the pools' bound on statements: what could be stored can be deleted.
 func (s *SQLite) DeleteBook(ctx context.Context, owner string, id int64) error {
+	ctx = pool.WithoutQueryTimeout(ctx)
 	var number, generation int64
 	err := s.write(ctx, s.st.bookSpan, func(tx *pool.Tx) (err error) {
 		number, generation, err = s.deleteBook(ctx, tx, owner, id)
@@ -28,7 +30,7 @@ func (s *SQLite) DeleteBook(ctx context.Context, owner string, id int64) error {
 func (s *SQLite) deleteBook(ctx context.Context, tx *pool.Tx, owner string, id int64) (number, generation int64, err error) {
 	var first, passages int64
 	found := false
-	err = s.trace.query(ctx, tx, 0, s.st.bookSpan, "", func(r *pool.Rows) error {
+	err = s.trace.query(ctx, tx, nil, s.st.bookSpan, "", func(r *pool.Rows) error {
 		found = true
 		return r.Scan(&first, &passages, &number)
 	}, sql.Named("owner", owner), sql.Named("id", id))
@@ -56,7 +58,7 @@ func (s *SQLite) deleteBook(ctx context.Context, tx *pool.Tx, owner string, id i
 			return 0, 0, err
 		}
 	}
-	err = s.trace.query(ctx, tx, 0, s.st.ownerTouch, "", func(r *pool.Rows) error {
+	err = s.trace.query(ctx, tx, nil, s.st.ownerTouch, "", func(r *pool.Rows) error {
 		return r.Scan(&generation)
 	}, sql.Named("owner", number))
 	return number, generation, err

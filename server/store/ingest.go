@@ -23,11 +23,13 @@ import (
 //
 // A book whose hash the owner has already is not stored again; that is decided
 // inside the transaction, so of two that arrive together one is the duplicate.
-// Faults of b itself are ErrInvalid.
+// Faults of b itself are ErrInvalid. A large book is no slow query: ctx bounds it,
+// not the pools' bound on statements.
 func (s *SQLite) Ingest(ctx context.Context, b NewBook) (Ingested, error) {
 	if err := b.validate(); err != nil {
 		return Ingested{}, err
 	}
+	ctx = pool.WithoutQueryTimeout(ctx)
 	var done Ingested
 	var in ingest
 	err := s.write(ctx, s.st.ownerLock, func(tx *pool.Tx) error {
@@ -89,7 +91,7 @@ func (in *ingest) run(ctx context.Context) (Ingested, error) {
 // one runs a statement that must return exactly one row.
 func (in *ingest) one(ctx context.Context, st *statement, dest []any, args ...any) error {
 	n := 0
-	err := in.s.trace.query(ctx, in.tx, 0, st, "", func(r *pool.Rows) error {
+	err := in.s.trace.query(ctx, in.tx, nil, st, "", func(r *pool.Rows) error {
 		n++
 		return r.Scan(dest...)
 	}, args...)
@@ -114,7 +116,7 @@ func (in *ingest) lockOwner(ctx context.Context) error {
 
 // duplicate looks for a book of the owner with the same hash.
 func (in *ingest) duplicate(ctx context.Context) (dup Ingested, found bool, err error) {
-	err = in.s.trace.query(ctx, in.tx, 0, in.s.st.bookByHash, "", func(r *pool.Rows) error {
+	err = in.s.trace.query(ctx, in.tx, nil, in.s.st.bookByHash, "", func(r *pool.Rows) error {
 		var first, n int64
 		err := r.Scan(&dup.BookID, &first, &n)
 		dup.Duplicate, dup.PassageIDs = true, sequence(first, n)
@@ -296,7 +298,7 @@ func (in *ingest) knownConcepts(ctx context.Context, folds []string, known map[s
 	if err != nil {
 		return err
 	}
-	return in.s.trace.query(ctx, in.tx, 0, in.s.st.conceptsKnown, "", func(r *pool.Rows) error {
+	return in.s.trace.query(ctx, in.tx, nil, in.s.st.conceptsKnown, "", func(r *pool.Rows) error {
 		var i int
 		var id int64
 		if err := r.Scan(&i, &id); err != nil {

@@ -116,7 +116,7 @@ func (s *SQLite) takeMigration(ctx context.Context, m migration) error {
 		}
 		taken := 0
 		count := func(*pool.Rows) error { taken++; return nil }
-		if err := s.trace.query(ctx, tx, 0, s.st.migrations, "", count); err != nil {
+		if err := s.trace.query(ctx, tx, nil, s.st.migrations, "", count); err != nil {
 			return err
 		}
 		if taken >= m.version {

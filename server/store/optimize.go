@@ -16,12 +16,14 @@ const mergePages = 1000
 // two to six times faster to find after many books were stored, and empties the
 // write-ahead log. It goes in short transactions, so that searches and other
 // writers, of other processes too, go on meanwhile. Stopped half-way it leaves
-// a library in good order, and another call goes on from there.
+// a library in good order, and another call goes on from there. Only the end of
+// ctx stops it: the pools' bound on statements does not hold for it.
 func (s *SQLite) Optimize(ctx context.Context) error {
+	ctx = pool.WithoutQueryTimeout(ctx)
 	if err := s.merge(ctx, mergePages); err != nil {
 		return fmt.Errorf("optimize library: %w", err)
 	}
-	conn, err := s.pools.Write().Acquire(ctx)
+	conn, err := acquire(ctx, s.pools.Write(), s.st.checkpoint)
 	if err != nil {
 		return fmt.Errorf("optimize library: %w", err)
 	}
@@ -29,7 +31,7 @@ func (s *SQLite) Optimize(ctx context.Context) error {
 	// A reader at work keeps the log from being emptied; it is then emptied by a
 	// later checkpoint, and nothing is wrong.
 	ignore := func(*pool.Rows) error { return nil }
-	if err := s.trace.query(ctx, conn, conn.Waited(), s.st.checkpoint, "", ignore); err != nil {
+	if err := s.trace.query(ctx, conn, conn.Waited, s.st.checkpoint, "", ignore); err != nil {
 		return fmt.Errorf("optimize library: %w", err)
 	}
 	return nil
@@ -52,7 +54,7 @@ func (s *SQLite) mergeStep(ctx context.Context, pages int) (done bool, err error
 	var before, after int64
 	err = s.write(ctx, s.st.changes, func(tx *pool.Tx) error {
 		changes := func(n *int64) error {
-			return s.trace.query(ctx, tx, 0, s.st.changes, "", func(r *pool.Rows) error { return r.Scan(n) })
+			return s.trace.query(ctx, tx, nil, s.st.changes, "", func(r *pool.Rows) error { return r.Scan(n) })
 		}
 		if err := changes(&before); err != nil {
 			return err

@@ -17,7 +17,7 @@ import (
 // Options are the settings of a store.
 type Options struct {
 	Logger    *slog.Logger  // nil discards
-	SlowQuery time.Duration // statements that take at least this long are logged at warn; 0: none
+	SlowQuery time.Duration // statements that take at least this long, waits for connections not counted, are logged at warn; 0: none
 }
 
 // SQLite is a library in one SQLite file. It is safe for concurrent use, and so
@@ -78,7 +78,8 @@ func takeSQLite(all *statements) sqliteStatements {
 }
 
 // OpenSQLite brings the library behind pools to the newest schema and returns its
-// store. The store does not own the pools: closing them ends it.
+// store. The store does not own the pools: closing them ends it. Opening may
+// take as long as ctx allows: the pools' bound on statements does not hold for it.
 func OpenSQLite(ctx context.Context, pools *pool.Pools, opt Options) (*SQLite, error) {
 	files, err := fs.Sub(migrationFiles, "migrations/sqlite")
 	if err != nil {
@@ -107,6 +108,7 @@ func openSQLite(ctx context.Context, pools *pool.Pools, opt Options, steps []mig
 	if err := all.done(); err != nil {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
+	ctx = pool.WithoutQueryTimeout(ctx) // a migration goes through the whole library, readOwners through all owners
 	var file string
 	if err := s.read(ctx, s.st.libraryFile, "", func(r *pool.Rows) error { return r.Scan(&file) }); err != nil {
 		return nil, fmt.Errorf("open library: %w", err)

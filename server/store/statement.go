@@ -22,7 +22,7 @@ type statement struct {
 	text string // with its tag, as the database sees it
 
 	executions, rows, errors      atomic.Int64
-	elapsed, maxElapsed, acquired atomic.Int64 // nanoseconds; acquired: waited for a connection
+	elapsed, maxElapsed, acquired atomic.Int64 // nanoseconds; acquired: waited for a slot and a connection
 }
 
 // StatementStats is what one statement has cost since the store was opened.
@@ -32,8 +32,10 @@ type StatementStats struct {
 	Executions int64
 	Rows       int64 // returned or changed
 	Errors     int64
-	// Elapsed is from the start of each execution to its last row read, with
-	// what the reader did between the rows; AcquireWait, before it, is not in it.
+	// Elapsed is from when each execution has its connection to its last row
+	// read, with what the reader did between the rows. AcquireWait, the waits for
+	// a slot and for one of the few physical connections behind the slots, is not
+	// in it; that of a transaction stands with the transaction's first statement.
 	Elapsed, MaxElapsed, AcquireWait time.Duration
 }
 

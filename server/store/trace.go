@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +15,7 @@ import (
 type RequestStats struct {
 	Statements    atomic.Int64
 	Rows          atomic.Int64 // returned or changed
-	AcquireWaitNs atomic.Int64 // waited for connections, in nanoseconds
+	AcquireWaitNs atomic.Int64 // waited for slots and for physical connections, also in vain, in nanoseconds
 }
 
 type requestKey struct{}
@@ -40,15 +39,14 @@ func requestOf(ctx context.Context) *request {
 // tracer measures statements.
 type tracer struct {
 	logger *slog.Logger
-	slow   time.Duration // statements that take at least this long are logged; 0: none
+	slow   time.Duration // statements that take at least this long, waits not counted, are logged; 0: none
 }
 
 // Attribute for the text that a user searched for, which only debug logs show.
 type queryText string
 
-// end records one execution of st and logs it when it was slow.
-func (t *tracer) end(ctx context.Context, st *statement, start time.Time, waited time.Duration, rows int64, err error, text queryText) {
-	elapsed := time.Since(start)
+// end records one execution of st and logs it when it was slow. elapsed is without waited.
+func (t *tracer) end(ctx context.Context, st *statement, elapsed, waited time.Duration, rows int64, err error, text queryText) {
 	st.record(elapsed, waited, rows, err != nil)
 	r := requestOf(ctx)
 	if r != nil && r.stats != nil {
@@ -82,32 +80,61 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // querier is what runs a statement: a held connection or a transaction on one.
 type querier interface {
 	Query(ctx context.Context, query string, args ...any) (*pool.Rows, error)
-	Exec(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// waits tells how long a connection has been waited for so far. It is nil within
+// a transaction, which has its connection before its first statement.
+type waits func() time.Duration
+
+func (w waits) soFar() time.Duration {
+	if w == nil {
+		return 0
+	}
+	return w()
+}
+
+// addWait counts a wait for a connection that is in no execution of st.
+func addWait(ctx context.Context, st *statement, waited time.Duration) {
+	st.acquired.Add(int64(waited))
+	if r := requestOf(ctx); r != nil && r.stats != nil {
+		r.stats.AcquireWaitNs.Add(int64(waited))
+	}
+}
+
+// acquire takes a slot of p to run st. A wait in vain is counted, too: it is
+// what a request that was refused has spent its time on.
+func acquire(ctx context.Context, p *pool.Pool, st *statement) (*pool.Conn, error) {
+	conn, err := p.Acquire(ctx)
+	if err == nil {
+		return conn, nil
+	}
+	var refused *pool.AcquireError
+	if errors.As(err, &refused) {
+		addWait(ctx, st, refused.Waited)
+	}
+	return nil, fmt.Errorf("run %s: %w", st.name, err)
 }
 
 // read acquires a read connection for one statement and calls each for every row of it.
 func (s *SQLite) read(ctx context.Context, st *statement, text queryText, each func(*pool.Rows) error, args ...any) error {
-	conn, err := s.pools.Read().Acquire(ctx)
+	conn, err := acquire(ctx, s.pools.Read(), st)
 	if err != nil {
-		return fmt.Errorf("run %s: %w", st.name, err)
+		return err
 	}
 	defer conn.Release()
-	return s.trace.query(ctx, conn, conn.Waited(), st, text, each, args...)
+	return s.trace.query(ctx, conn, conn.Waited, st, text, each, args...)
 }
 
 // write runs do in one transaction and commits it; any error undoes all of it.
 // The wait for the writer is counted with first, the transaction's first statement.
 func (s *SQLite) write(ctx context.Context, first *statement, do func(*pool.Tx) error) error {
-	conn, err := s.pools.Write().Acquire(ctx)
+	conn, err := acquire(ctx, s.pools.Write(), first)
 	if err != nil {
-		return fmt.Errorf("run %s: %w", first.name, err)
+		return err
 	}
 	defer conn.Release()
-	first.acquired.Add(int64(conn.Waited()))
-	if r := requestOf(ctx); r != nil && r.stats != nil {
-		r.stats.AcquireWaitNs.Add(int64(conn.Waited()))
-	}
 	tx, err := conn.Begin(ctx)
+	addWait(ctx, first, conn.Waited())
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -124,11 +151,15 @@ func (s *SQLite) write(ctx context.Context, first *statement, do func(*pool.Tx) 
 	return nil
 }
 
-// query runs st on q and calls each for every row.
-func (t *tracer) query(ctx context.Context, q querier, waited time.Duration, st *statement, text queryText, each func(*pool.Rows) error, args ...any) (err error) {
-	start := time.Now()
+// query runs st on q and calls each for every row. All of wait is st's, but
+// what of it passes in here is no part of the time that st ran.
+func (t *tracer) query(ctx context.Context, q querier, wait waits, st *statement, text queryText, each func(*pool.Rows) error, args ...any) (err error) {
+	start, before := time.Now(), wait.soFar()
 	var n int64
-	defer func() { t.end(ctx, st, start, waited, n, err, text) }()
+	defer func() {
+		waited := wait.soFar()
+		t.end(ctx, st, time.Since(start)-(waited-before), waited, n, err, text)
+	}()
 	rows, err := q.Query(ctx, st.text, args...)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", st.name, err)
@@ -146,12 +177,12 @@ func (t *tracer) query(ctx context.Context, q querier, waited time.Duration, st 
 	return nil
 }
 
-// exec runs st on q, for the rows it changes.
-func (t *tracer) exec(ctx context.Context, q querier, st *statement, args ...any) (err error) {
+// exec runs st in a transaction, for the rows it changes.
+func (t *tracer) exec(ctx context.Context, tx *pool.Tx, st *statement, args ...any) (err error) {
 	start := time.Now()
 	var n int64
-	defer func() { t.end(ctx, st, start, 0, n, err, "") }()
-	res, err := q.Exec(ctx, st.text, args...)
+	defer func() { t.end(ctx, st, time.Since(start), 0, n, err, "") }()
+	res, err := tx.Exec(ctx, st.text, args...)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", st.name, err)
 	}
@@ -169,7 +200,7 @@ func (t *tracer) batch(ctx context.Context, st *statement, do func(rows *int64) 
 	var rows int64
 	err := do(&rows)
 	if rows > 0 || err != nil {
-		t.end(ctx, st, start, 0, rows, err, "")
+		t.end(ctx, st, time.Since(start), 0, rows, err, "")
 	}
 	return err
 }
