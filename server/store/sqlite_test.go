@@ -28,13 +28,17 @@ func open(t testing.TB, path string, opt store.Options) *store.SQLite {
 	return s
 }
 
-func openPools(t testing.TB, path string) *pool.Pools {
+func openPools(t testing.TB, path string, change ...func(*pool.Config)) *pool.Pools {
 	t.Helper()
-	pools, err := pool.OpenSQLite(t.Context(), pool.Config{
+	cfg := pool.Config{
 		Path: path, Timeout: 30 * time.Second,
 		Read:  pool.Bounds{Min: 2, Size: 16, SizeSetting: "DB_POOL_READ_SIZE"},
 		Write: pool.Bounds{Min: 1, Size: 4, Queue: 64, SizeSetting: "DB_POOL_WRITE_SIZE"},
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	pools, err := pool.OpenSQLite(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
