@@ -73,7 +73,8 @@ func (h *house) close() error {
 // poolConfig names the settings, so that a refusal can say which one moves its bound.
 func (c *serveSettings) poolConfig(file string, logger *slog.Logger) pool.Config {
 	cfg := pool.Config{
-		Path: file, Single: !c.poolSplit, Timeout: c.poolTimeout, Recycle: c.poolRecycle, QueryTimeout: c.statement, Logger: logger,
+		Path: file, Single: !c.poolSplit, Timeout: c.poolTimeout, Recycle: c.poolRecycle, Logger: logger,
+		QueryTimeout: c.statement, QueryTimeoutSetting: "--statement-timeout",
 		Read:  pool.Bounds{Min: c.readMin, Size: c.readSize, Queue: c.poolQueue, SizeSetting: "DB_POOL_READ_SIZE"},
 		Write: pool.Bounds{Min: c.writeMin, Size: c.writeSize, Queue: c.poolQueue, SizeSetting: "DB_POOL_WRITE_SIZE"},
 	}
