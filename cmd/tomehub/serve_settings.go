@@ -107,7 +107,7 @@ func (c *serveSettings) registerDatabase(s *settings) {
 	s.add(durationValue{&c.poolTimeout, time.Millisecond, hour}, "db-pool-timeout", "DB_POOL_TIMEOUT", "longest wait for a connection")
 	s.add(durationValue{&c.poolRecycle, time.Second, 7 * day}, "db-pool-recycle", "DB_POOL_RECYCLE", "age at which a connection is replaced (±10 %)")
 	c.statement, c.slowQuery = 30*time.Second, time.Second
-	s.add(durationValue{&c.statement, 0, hour}, "statement-timeout", "TOMEHUB_STATEMENT_TIMEOUT", "longest time of one statement; 0 is no bound")
+	s.add(durationValue{&c.statement, 0, hour}, "statement-timeout", "TOMEHUB_STATEMENT_TIMEOUT", "longest time of one query, waits for a connection not counted; 0 is no bound")
 	s.add(durationValue{&c.slowQuery, 0, hour}, "slow-query", "TOMEHUB_SLOW_QUERY", "statements slower than this are logged; 0 logs none")
 	c.accessPath = "two"
 	s.add(choiceValue{&c.accessPath, []string{"five", "two"}}, "access-path", "TOMEHUB_ACCESS_PATH",
