@@ -68,28 +68,32 @@ func TestDrainInOrder(t *testing.T) {
 	cfg := testConfig()
 	cfg.ShutdownDelay, cfg.DrainGrace, cfg.DrainTimeout = 300*time.Millisecond, 10*time.Second, 10*time.Second
 	r := run(t, cfg, Deps{Library: lib})
+	once := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	kept := client(t) // keeps one connection through all of it
 	if code, _ := status(t, kept, r.url+"/api/health/ready"); code != 200 {
 		t.Fatalf("ready at first: %d", code)
 	}
 	inFlight := make(chan int, 1)
 	go func() {
-		code, _ := status(t, client(t), r.url+"/api/search?q=held")
+		code, _ := status(t, once, r.url+"/api/search?q=held")
 		inFlight <- code
 	}()
 	<-entered
 	r.stop()
 
 	eventually(t, "readiness is 503", func() bool {
-		code, _ := status(t, client(t), r.url+"/api/health/ready")
+		code, _ := status(t, once, r.url+"/api/health/ready")
 		return code == 503
 	})
 	if r.stage.Load() == stageLeaving {
 		// Still accepting, on new connections too, and keeping them alive.
-		if code, closes := status(t, client(t), r.url+"/api/search?q=a"); code != 200 || closes {
+		if code, closes := status(t, kept, r.url+"/api/search?q=a"); code != 200 || closes {
 			t.Errorf("within the delay: %d, connection closed %t", code, closes)
 		}
-		if code, _ := status(t, client(t), r.url+"/api/health/live"); code != 200 {
+		if code, _ := status(t, once, r.url+"/api/search?q=a"); code != 200 {
+			t.Errorf("a new connection within the delay: %d", code)
+		}
+		if code, _ := status(t, once, r.url+"/api/health/live"); code != 200 {
 			t.Errorf("liveness within the delay: %d", code)
 		}
 	}
