@@ -342,6 +342,13 @@ func TestIngestRefusals(t *testing.T) {
 	f("a file sent as curl --data-binary does", "Once upon a time.", "application/x-www-form-urlencoded", 415, "unsupported_media_type", "text/plain")
 	f("an EPUB sent as curl --data-binary does", "PK\x03\x04\x14\x00", "application/x-www-form-urlencoded", 415, "unsupported_media_type", "application/epub+zip")
 	f("a picture", "x", "image/png", 415, "unsupported_media_type", "image/png")
+	// A form without a length that hides its size before its first part.
+	endless := strings.Repeat("x\r\n", 1<<20) + bigForm[:1000]
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/ingest", struct{ io.Reader }{strings.NewReader(endless)})
+	r.Header.Set("Content-Type", bigKind)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	wantError(t, w, 413, "body_too_large", "--max-ingest-size")
 	if books := decoded[bookPage](t, ask(t, s, "GET", "/api/books", "")); books.TotalCount != 0 {
 		t.Errorf("refused ingests left %d books", books.TotalCount)
 	}
