@@ -10,6 +10,7 @@ import (
 type statementBound struct {
 	timeout time.Duration
 	cause   error // made once: it is the same for every statement
+	whole   bool  // of a transaction, whose statements are bounded one by one
 }
 
 func newStatementBound(cfg Config) statementBound {

@@ -79,7 +79,7 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 	if err != nil {
 		return nil, u.fail(err)
 	}
-	u.end(true)
+	u.end(nil, true)
 	return res, nil
 }
 
@@ -88,7 +88,7 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 // its physical connection until Commit, Rollback, Release or the end of ctx,
 // which rolls it back. Config.QueryTimeout bounds each of its statements, not the whole.
 func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
-	u, err := c.begin(ctx, statementBound{})
+	u, err := c.begin(ctx, statementBound{whole: true})
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +117,7 @@ type use struct {
 	caller context.Context // as the caller gave it; bounds the hold
 	ctx    context.Context // with the statement's own bound
 	cancel context.CancelFunc
+	judge  func(error) // tells Config.Guard how it ended
 	link   *link
 }
 
@@ -146,20 +147,29 @@ func (c *Conn) begin(ctx context.Context, b statementBound) (*use, error) {
 		return nil, err
 	}
 	u := &use{conn: c, caller: ctx, link: k}
-	u.ctx, u.cancel = b.context(ctx)
+	guarded, judge, err := c.pool.pools.guard(ctx, b)
+	if err != nil {
+		c.pool.links.giveBack(k)
+		c.idle()
+		return nil, err
+	}
+	u.judge = judge
+	u.ctx, u.cancel = b.context(guarded)
 	return u, nil
 }
 
 // fail ends a statement that gave an error and returns why it did.
 func (u *use) fail(err error) error {
 	err = causeOf(u.ctx, err)
-	u.end(false)
+	u.end(err, false)
 	return err
 }
 
 // end gives the physical connection back, keeps the slot for the hold when the
-// statement came to its end, and lets the Conn run the next one.
-func (u *use) end(hold bool) {
+// statement came to its end, and lets the Conn run the next one. err is what the
+// statement ended with.
+func (u *use) end(err error, hold bool) {
+	u.judge(err)
 	u.conn.pool.links.giveBack(u.link)
 	u.cancel()
 	if hold {

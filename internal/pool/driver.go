@@ -19,6 +19,7 @@ type connector struct {
 	// interrupter returns what stops the statement under way on a connection
 	// from another goroutine, or nil when that is not to be had. It needs keep.
 	interrupter func(driver.Conn) func()
+	intercept   func(context.Context, string) error // Config.Intercept
 
 	opened atomic.Int64 // connections opened in all
 	live   atomic.Int64 // connections open now
@@ -43,7 +44,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cn := &conn{Conn: base, source: c}
+	cn := &conn{Conn: base, source: c} // intercepted from the end of its set-up on
 	for _, s := range c.setUp {
 		if err := cn.applyPatiently(ctx, s); err != nil {
 			return nil, errors.Join(fmt.Errorf("set up connection: %s: %w", s.statement, err), cn.kept.close(), base.Close())
@@ -55,6 +56,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if c.interrupter != nil {
 		cn.interrupt = c.interrupter(base)
 	}
+	cn.intercept = c.intercept
 	c.opened.Add(1)
 	c.live.Add(1)
 	return cn, nil
@@ -70,6 +72,7 @@ type conn struct {
 	driver.Conn
 	source    *connector
 	interrupt func() // nil: the driver's own ways only
+	intercept func(context.Context, string) error
 	kept      statements
 	closed    bool
 }
@@ -158,6 +161,11 @@ func (c *conn) prepare(ctx context.Context, query string) (driver.Stmt, error) {
 
 // ExecContext runs a statement at once; ErrSkip makes database/sql prepare it instead.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.intercept != nil {
+		if err := c.intercept(ctx, query); err != nil {
+			return nil, err
+		}
+	}
 	if c.source.keep {
 		return c.execKept(ctx, query, args)
 	}
@@ -169,6 +177,11 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 
 // QueryContext runs a query at once; ErrSkip makes database/sql prepare it instead.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if c.intercept != nil {
+		if err := c.intercept(ctx, query); err != nil {
+			return nil, err
+		}
+	}
 	if c.source.keep {
 		return c.queryKept(ctx, query, args)
 	}

@@ -16,6 +16,8 @@ var (
 	ErrReleased = errors.New("connection used after its release")
 	// ErrBusy is returned when a statement starts on a Conn while rows or a transaction of it are open.
 	ErrBusy = errors.New("connection still busy: close its rows or end its transaction first")
+	// ErrUnavailable is matched by what Config.Guard refused or cut.
+	ErrUnavailable = errors.New("database unavailable")
 	// ErrQueryTimeout is matched, beside context.DeadlineExceeded, by statements that ran into
 	// Config.QueryTimeout. The deadline of the caller's own context never matches it.
 	ErrQueryTimeout = errors.New("statement ran longer than its bound")

@@ -39,8 +39,13 @@ type Config struct {
 	QueryTimeout        time.Duration
 	QueryTimeoutSetting string // the setting of QueryTimeout, named in errors, e.g. "--statement-timeout"
 
-	Hold   func() time.Duration // nil, or how much longer each statement or transaction keeps its slot
-	Logger *slog.Logger         // nil discards
+	Guard Guard // nil lets every statement through
+
+	Hold func() time.Duration // nil, or how much longer each statement or transaction keeps its slot
+	// Intercept, when set, runs before each statement, on its connection: by it a test has a
+	// statement wait or fail as in a database in trouble.
+	Intercept func(ctx context.Context, statement string) error
+	Logger    *slog.Logger // nil discards
 }
 
 // Pools are the open pools of one database.
@@ -108,10 +113,13 @@ type Pool struct {
 }
 
 // Acquire waits in line for a slot, at most Config.Timeout or until ctx ends;
-// when Bounds.Queue callers wait already it is refused at once. A refusal is an
-// *AcquireError, or ErrClosed. The Conn must be released. ctx bounds the wait
+// when Bounds.Queue callers wait already, or Config.Guard says so, it is refused at
+// once. A refusal is an *AcquireError, ErrClosed, or one that matches ErrUnavailable. The Conn must be released. ctx bounds the wait
 // only: it may end while the Conn is in use.
 func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
+	if err := p.pools.ready(); err != nil {
+		return nil, err
+	}
 	waited, got := p.gate.acquire(ctx, p.pools.cfg.Timeout)
 	if got == granted {
 		return &Conn{pool: p, waited: waited}, nil

@@ -11,7 +11,7 @@ import (
 type Rows struct {
 	rows *sql.Rows
 	ctx  context.Context // of the statement
-	end  func(hold bool)
+	end  func(cut error, hold bool)
 
 	once sync.Once
 	mu   sync.Mutex  // guards the fields below
@@ -96,7 +96,7 @@ func (r *Rows) finish(cut error, hold bool) (err error) {
 		if stop != nil {
 			stop()
 		}
-		r.end(hold && cut == nil)
+		r.end(cut, hold && cut == nil)
 	})
 	return err
 }

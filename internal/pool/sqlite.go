@@ -125,7 +125,7 @@ func (ps *Pools) openLinks(ctx context.Context, o sqliteLinks) (*links, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := &connector{base: base, setUp: o.setUp, interrupter: sqliteInterrupter, keep: true}
+	source := &connector{base: base, setUp: o.setUp, interrupter: sqliteInterrupter, keep: true, intercept: ps.cfg.Intercept}
 	l := &links{
 		name: o.name, size: o.size, min: o.min, recycle: ps.cfg.Recycle, probe: "SELECT 1",
 		source: source, db: sql.OpenDB(source), gate: newGate(o.size, o.callers),
@@ -252,6 +252,19 @@ func checkHeader(path string, size int64) error {
 func isBusy(err error) bool {
 	var se *sqlite.Error
 	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// judgeSQLite says what an error of SQLite tells of the library. A lock that somebody holds is
+// no fault; a file that cannot be read is; all else is an answer to a statement that was wrong.
+func judgeSQLite(se *sqlite.Error) Verdict {
+	switch se.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT:
+		return NothingLearned
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
+		sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERNAL:
+		return Failed
+	}
+	return Answered
 }
 
 // openError says in one sentence what is wrong with the file.

@@ -90,7 +90,7 @@ func (t *Tx) finish(last func() error, hold bool) error {
 			stop()
 		}
 		t.cancel()
-		t.use.end(hold)
+		t.use.end(err, hold)
 	})
 	return err
 }
@@ -116,7 +116,7 @@ func (t *Tx) rows(ctx context.Context, cancel context.CancelFunc, rows *sql.Rows
 		return nil, err
 	}
 	r := &Rows{rows: rows, ctx: ctx}
-	r.end = func(bool) {
+	r.end = func(error, bool) {
 		cancel()
 		t.mu.Lock()
 		delete(t.open, r)

@@ -48,6 +48,7 @@ type Config struct {
 	// for a failure, except the end of the caller's context.
 	Classify func(error) Outcome
 	Setting  string // named in refusals, such as "--breaker"
+	Sentinel error  // matched by its refusals, beside *OpenError; may be nil
 	Logger   *slog.Logger
 }
 
@@ -66,7 +67,12 @@ type OpenError struct {
 	Name       string
 	Setting    string        // turns the breaker off or moves it; may be empty
 	RetryAfter time.Duration // until probes are let through; at least a moment
+
+	sentinel error
 }
+
+// Unwrap returns Config.Sentinel.
+func (e *OpenError) Unwrap() error { return e.sentinel }
 
 func (e *OpenError) Error() string {
 	msg := fmt.Sprintf("circuit breaker of the %s is open: it failed repeatedly and is asked again in %v", e.Name, e.RetryAfter.Round(time.Millisecond))
@@ -220,7 +226,7 @@ func (b *Breaker) Ready() error {
 func (b *Breaker) refusal() *OpenError {
 	opened := time.Duration(b.openedAt.Load())
 	left := b.cfg.OpenFor - (time.Since(b.began) - opened)
-	return &OpenError{Name: b.cfg.Name, Setting: b.cfg.Setting, RetryAfter: max(left, 10*time.Millisecond)}
+	return &OpenError{Name: b.cfg.Name, Setting: b.cfg.Setting, RetryAfter: max(left, 10*time.Millisecond), sentinel: b.cfg.Sentinel}
 }
 
 // Allow lets a call through, or refuses it with an *OpenError. Of a call let through, done must
