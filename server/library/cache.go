@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/tomehub/tomehub/server/store"
 )
 
 // CacheConfig says what the query cache keeps and for how long. The zero
@@ -21,6 +23,9 @@ type CacheConfig struct {
 	// How long entries of a class live. The defaults are the plan's: concepts and
 	// relations 60 min, content 10 min, everything else 5 min.
 	ConceptsTTL, RelationsTTL, ContentTTL, DefaultTTL time.Duration
+	// StaleFor is how long after its time an entry is kept for answers while the store cannot
+	// be asked. With it, entries of the last few generations may answer then, too. 0: neither.
+	StaleFor time.Duration
 	// SecondLevel is a cache shared with other processes, or nil. The library closes it.
 	SecondLevel SecondLevel
 }
@@ -47,6 +52,9 @@ func (cfg CacheConfig) validate() error {
 		if ttl < 0 {
 			faults = append(faults, fmt.Errorf("cache time of class %s %v: must not be negative", class(c), ttl))
 		}
+	}
+	if cfg.StaleFor < 0 {
+		faults = append(faults, fmt.Errorf("time of stale answers %v: must not be negative", cfg.StaleFor))
 	}
 	return errors.Join(faults...)
 }
@@ -110,12 +118,12 @@ func (k key) size() int { return keyOverhead + len(k.owner) + len(k.text) }
 // sized values know their bytes, roughly.
 type sized interface{ size() int }
 
-// An entry is what the cache keeps. ttl is set when the value came from the
-// second level, where a part of its life has passed.
+// An entry is what the cache keeps. It is fresh until a moment counted from when the cache
+// was made, and kept for CacheConfig.StaleFor longer.
 type entry struct {
 	value sized
 	bytes uint32
-	ttl   time.Duration
+	fresh time.Duration
 }
 
 // source says how a value was come by.
@@ -126,6 +134,8 @@ const (
 	hit                      // from this cache
 	joined                   // from another caller's asking, waited for
 	fromSecond               // from the second level
+	stale                    // from this cache, past its time or of an older generation
+	skipped                  // not at all, to spare the store
 )
 
 // asked reports whether the caller waited for the store.
@@ -136,10 +146,14 @@ type cache struct {
 	cfg         CacheConfig
 	ttl         [classes]time.Duration
 	loadTimeout time.Duration
+	began       time.Time
 	entries     *otter.Cache[key, entry] // nil when not enabled
 	counts      [classes]classCounts
 	evicted     [5]atomic.Int64 // by otter.DeletionCause
 	failed      atomic.Int64
+	stale       atomic.Int64 // questions answered past an entry's time
+	recent      generations
+	available   func() error // Config.Available
 	log         *slog.Logger
 }
 
@@ -148,11 +162,11 @@ type classCounts struct {
 	entries, bytes       atomic.Int64
 }
 
-func newCache(cfg CacheConfig, loadTimeout time.Duration, log *slog.Logger) (*cache, error) {
+func newCache(cfg CacheConfig, loadTimeout time.Duration, available func() error, log *slog.Logger) (*cache, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultCacheBytes
 	}
-	c := &cache{cfg: cfg, ttl: cfg.ttls(), loadTimeout: loadTimeout, log: log}
+	c := &cache{cfg: cfg, ttl: cfg.ttls(), loadTimeout: loadTimeout, began: time.Now(), available: available, log: log}
 	for i, d := range [classes]time.Duration{classDefault: DefaultDefaultTTL, classContent: DefaultContentTTL, classConcepts: DefaultConceptsTTL, classRelations: DefaultRelationsTTL} {
 		if c.ttl[i] == 0 {
 			c.ttl[i] = d
@@ -165,10 +179,7 @@ func newCache(cfg CacheConfig, loadTimeout time.Duration, log *slog.Logger) (*ca
 		MaximumWeight: uint64(cfg.MaxBytes),
 		Weigher:       c.weigh,
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[key, entry]) time.Duration {
-			if e.Value.ttl > 0 {
-				return e.Value.ttl
-			}
-			return c.ttl[e.Key.class]
+			return max(e.Value.fresh+cfg.StaleFor-c.now(), 1)
 		}),
 		OnAtomicDeletion: c.deleted,
 		Logger:           cacheLog{log},
@@ -203,9 +214,16 @@ func (c *cache) close() error {
 	return nil
 }
 
-func newEntry(k key, value sized) entry {
-	return entry{value: value, bytes: uint32(min(k.size()+value.size(), 1<<32-1))}
+// now is the time that entries are dated by.
+func (c *cache) now() time.Duration { return time.Since(c.began) }
+
+// newEntry makes an entry that stays fresh for that long.
+func (c *cache) newEntry(k key, value sized, fresh time.Duration) entry {
+	return entry{value: value, bytes: uint32(min(k.size()+value.size(), 1<<32-1)), fresh: c.now() + fresh}
 }
+
+// isFresh is about an entry that the cache has returned; without CacheConfig.StaleFor it returns no others.
+func (c *cache) isFresh(e entry) bool { return c.cfg.StaleFor == 0 || c.now() < e.fresh }
 
 // lookup returns what the cache has; a caller that finds nothing goes on to
 // fetch. It is apart from fetch so that a hit costs no closure.
@@ -214,7 +232,7 @@ func lookup[T sized](c *cache, k key) (value T, ok bool) {
 		return value, false
 	}
 	e, ok := c.entries.GetIfPresent(k)
-	if !ok {
+	if !ok || !c.isFresh(e) {
 		return value, false
 	}
 	c.counts[k.class].hits.Add(1)
@@ -231,31 +249,48 @@ func fetch[T sized](ctx context.Context, c *cache, k key, codec *codec[T], load 
 		value, err = load(ctx)
 		return value, loaded, err
 	}
-	from = joined
 	e, ok := c.entries.GetIfPresent(k)
-	if ok {
-		from = hit
-	} else {
-		e, err = c.entries.Get(ctx, k, otter.LoaderFunc[key, entry](func(ctx context.Context, k key) (entry, error) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.loadTimeout)
-			defer cancel()
-			from = loaded
-			if e, ok := recall(ctx, c, k, codec); ok {
-				from = fromSecond
-				return e, nil
-			}
-			value, err := load(ctx)
-			if err != nil {
-				return entry{}, err
-			}
-			remember(ctx, c, k, codec, value)
-			return newEntry(k, value), nil
-		}))
+	if ok && c.isFresh(e) {
+		c.count(k.class, hit, 1)
+		return e.value.(T), hit, nil
 	}
+	var old *entry
+	if ok {
+		if !c.askable() {
+			return c.serveStale(ctx, e).(T), stale, nil
+		}
+		old = c.takeExpired(k)
+	}
+	from = joined
+	e, err = c.entries.Get(ctx, k, otter.LoaderFunc[key, entry](func(ctx context.Context, k key) (entry, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.loadTimeout)
+		defer cancel()
+		from = loaded
+		if e, ok := recall(ctx, c, k, codec); ok {
+			from = fromSecond
+			return e, nil
+		}
+		value, err := load(ctx)
+		if err != nil {
+			if old != nil && couldNotAsk(err) {
+				return *old, nil // which all who wait are given, and the cache keeps
+			}
+			return entry{}, err
+		}
+		remember(ctx, c, k, codec, value)
+		c.recent.add(k.owner, k.gen)
+		return c.newEntry(k, value, c.ttl[k.class]), nil
+	}))
 	c.count(k.class, from, 1)
 	if err != nil {
 		c.failed.Add(1)
+		if e, ok := c.lastResort(k, old, err); ok {
+			return c.serveStale(ctx, e).(T), stale, nil
+		}
 		return value, from, err
+	}
+	if !c.isFresh(e) {
+		return c.serveStale(ctx, e).(T), stale, nil
 	}
 	return e.value.(T), from, nil
 }
@@ -266,6 +301,7 @@ func fetchAll[T sized](ctx context.Context, c *cache, keys []key, load func(cont
 	if c.entries == nil {
 		return load(ctx, keys)
 	}
+	old := c.takeAllExpired(keys)
 	led := 0
 	got, err := c.entries.BulkGet(ctx, keys, otter.BulkLoaderFunc[key, entry](func(ctx context.Context, keys []key) (map[key]entry, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.loadTimeout)
@@ -277,15 +313,20 @@ func fetchAll[T sized](ctx context.Context, c *cache, keys []key, load func(cont
 		}
 		entries := make(map[key]entry, len(values))
 		for k, v := range values {
-			entries[k] = newEntry(k, v)
+			entries[k] = c.newEntry(k, v, c.ttl[k.class])
 		}
+		c.recent.add(keys[0].owner, keys[0].gen)
 		return entries, nil
 	}))
 	c.count(keys[0].class, loaded, led)
 	c.count(keys[0].class, joined, max(len(keys)-led, 0))
 	if err != nil {
 		c.failed.Add(1)
-		return nil, err
+		var ok bool
+		if got, ok = c.lastResortForAll(keys, old, err); !ok {
+			return nil, err
+		}
+		store.MarkStale(ctx)
 	}
 	out := make(map[key]T, len(got))
 	for k, e := range got {

@@ -14,7 +14,8 @@ type CacheStats struct {
 	Misses      int64                 `json:"misses"`
 	Joined      int64                 `json:"joined"`
 	HitRatio    float64               `json:"hit_ratio"` // hits of all questions, 0 without any
-	Failed      int64                 `json:"failed"`    // questions that ended in an error; nothing was kept
+	Failed      int64                 `json:"failed"`    // questions whose load ended in an error; nothing was kept
+	Stale       int64                 `json:"stale"`     // of those and others, answered past an entry's time because the store could not be asked
 	Evictions   CacheEvictions        `json:"evictions"`
 	Classes     map[string]ClassStats `json:"classes"`
 	SecondLevel *SecondLevelStats     `json:"second_level"` // null without one
@@ -38,7 +39,7 @@ type ClassStats struct {
 }
 
 func (c *cache) stats() CacheStats {
-	s := CacheStats{Enabled: c.entries != nil, Classes: make(map[string]ClassStats, classes), Failed: c.failed.Load()}
+	s := CacheStats{Enabled: c.entries != nil, Classes: make(map[string]ClassStats, classes), Failed: c.failed.Load(), Stale: c.stale.Load()}
 	if s.Enabled {
 		s.MaxBytes = c.cfg.MaxBytes
 	}

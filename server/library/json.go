@@ -83,6 +83,10 @@ func (r SearchResult) AppendJSON(dst []byte) ([]byte, error) {
 	dst = append(dst, `,"execution_time_ms":`...)
 	dst = strconv.AppendFloat(dst, r.ExecutionTimeMS, 'f', 3, 64)
 	dst = strconv.AppendBool(append(dst, `,"cache_hit":`...), r.CacheHit)
+	dst = appendString(append(dst, `,"mode":`...), string(r.Mode))
+	if r.Stale {
+		dst = append(dst, `,"stale":true`...)
+	}
 	if r.QueryTruncated {
 		dst = append(dst, `,"query_truncated":true`...)
 	}

@@ -73,6 +73,13 @@ func (a Access) String() string {
 type Config struct {
 	Access Access
 	Cache  CacheConfig
+	// Degrade answers a search without concepts and relations when those cannot be had, or when
+	// Crowded says that the store is better spared. Cache.StaleFor goes one step further.
+	Degrade bool
+	// Crowded reports that many wait for the store; nil: never.
+	Crowded func() bool
+	// Available returns an error while the store would refuse whatever it is asked; nil: never.
+	Available func() error
 	// LoadTimeout bounds the statements of one cache miss. They run cut off from the
 	// caller's context, because others may have joined. Default 30 s.
 	LoadTimeout time.Duration
@@ -117,7 +124,7 @@ func New(cfg Config, st Store) (*Library, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
-	c, err := newCache(cfg.Cache, cfg.LoadTimeout, cfg.Logger)
+	c, err := newCache(cfg.Cache, cfg.LoadTimeout, cfg.Available, cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
@@ -134,7 +141,7 @@ func (l *Library) Content(ctx context.Context, sc store.Scope, id int64) (store.
 	if id < 1 {
 		return store.Passage{}, fmt.Errorf("read passage %d: %w", id, store.ErrNotFound)
 	}
-	gen, err := l.store.Generation(ctx, sc)
+	gen, err := l.generation(ctx, sc)
 	if err != nil {
 		return store.Passage{}, fmt.Errorf("read passage %d: %w", id, err)
 	}
@@ -166,7 +173,7 @@ func (l *Library) Batch(ctx context.Context, sc store.Scope, ids []int64) (found
 	case len(ids) > MaxBatch:
 		return nil, nil, badInput(CodeIDsTooMany, "ids has %d ids: want 1 to %d", len(ids), MaxBatch)
 	}
-	gen, err := l.store.Generation(ctx, sc)
+	gen, err := l.generation(ctx, sc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %d passages: %w", len(ids), err)
 	}
@@ -251,7 +258,7 @@ func (l *Library) Books(ctx context.Context, sc store.Scope, page, pageSize int)
 	if err := checkPage(page, pageSize, maxBookDepth); err != nil {
 		return BookPage{}, err
 	}
-	gen, err := l.store.Generation(ctx, sc)
+	gen, err := l.generation(ctx, sc)
 	if err != nil {
 		return BookPage{}, fmt.Errorf("list books: %w", err)
 	}
@@ -274,7 +281,7 @@ func (l *Library) Books(ctx context.Context, sc store.Scope, page, pageSize int)
 
 // Book returns one book that the scope can see, or store.ErrNotFound.
 func (l *Library) Book(ctx context.Context, sc store.Scope, id int64) (store.Book, error) {
-	gen, err := l.store.Generation(ctx, sc)
+	gen, err := l.generation(ctx, sc)
 	if err != nil {
 		return store.Book{}, fmt.Errorf("read book %d: %w", id, err)
 	}
@@ -307,7 +314,7 @@ func (l *Library) DeleteBook(ctx context.Context, owner string, id int64) error 
 
 // Totals counts the books and passages that the scope can see.
 func (l *Library) Totals(ctx context.Context, sc store.Scope) (books, passages int, err error) {
-	gen, err := l.store.Generation(ctx, sc)
+	gen, err := l.generation(ctx, sc)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count the library: %w", err)
 	}

@@ -192,32 +192,33 @@ func (l *Library) loadByThree(ctx context.Context, s search) (*searchPage, error
 	return newSearchPage(results, total)
 }
 
-// related returns what the matches of a page are about, and whether the store
-// was asked. Pages with the same matches share it, with and without details. A
-// page without matches asks nothing.
-func (l *Library) related(ctx context.Context, s search, page *searchPage) (*related, bool, error) {
+// related returns what the matches of a page are about, and how it was come by. Pages with the
+// same matches share it, with and without details. A page without matches asks nothing.
+func (l *Library) related(ctx context.Context, s search, page *searchPage) (*related, source, error) {
 	if len(page.results) == 0 {
-		return noneRelated, false, nil
+		return noneRelated, hit, nil
 	}
 	k := key{class: classConcepts, kind: kindRelated, owner: s.scope.Owner, gen: s.gen, text: page.ids}
 	if l.cfg.Access == FiveStatements {
 		return l.relatedByTwo(ctx, s, k, page)
 	}
 	if r, ok := lookup[*related](l.cache, k); ok {
-		return r, false, nil
+		return r, hit, nil
 	}
-	r, from, err := fetch(ctx, l.cache, k, relatedCodec, func(ctx context.Context) (*related, error) {
+	if l.cfg.Degrade && l.cfg.Crowded != nil && l.cfg.Crowded() {
+		return noneRelated, skipped, nil
+	}
+	return fetch(ctx, l.cache, k, relatedCodec, func(ctx context.Context) (*related, error) {
 		concepts, relations, err := l.store.ConceptsRelations(ctx, s.scope, idsOf(page), maxRelated)
 		if err != nil {
 			return nil, err
 		}
 		return newRelated(concepts, relations)
 	})
-	return r, from.asked(), err
 }
 
 // relatedByTwo asks for concepts and relations one after the other.
-func (l *Library) relatedByTwo(ctx context.Context, s search, k key, page *searchPage) (*related, bool, error) {
+func (l *Library) relatedByTwo(ctx context.Context, s search, k key, page *searchPage) (*related, source, error) {
 	k.kind = kindConcepts
 	concepts, fromC, err := fetch(ctx, l.cache, k, relatedCodec, func(ctx context.Context) (*related, error) {
 		concepts, err := l.store.Concepts(ctx, s.scope, idsOf(page), maxRelated)
@@ -227,7 +228,7 @@ func (l *Library) relatedByTwo(ctx context.Context, s search, k key, page *searc
 		return newRelated(concepts, nil)
 	})
 	if err != nil {
-		return nil, false, err
+		return nil, loaded, err
 	}
 	k.class, k.kind = classRelations, kindRelations
 	relations, fromR, err := fetch(ctx, l.cache, k, relatedCodec, func(ctx context.Context) (*related, error) {
@@ -238,11 +239,14 @@ func (l *Library) relatedByTwo(ctx context.Context, s search, k key, page *searc
 		return newRelated(nil, relations)
 	})
 	if err != nil {
-		return nil, false, err
+		return nil, loaded, err
 	}
 	both := *concepts
 	both.relations, both.relationsJSON = relations.relations, relations.relationsJSON
-	return &both, fromC.asked() || fromR.asked(), nil
+	if fromC == stale || fromC.asked() && fromR != stale {
+		return &both, fromC, nil
+	}
+	return &both, fromR, nil
 }
 
 func idsOf(p *searchPage) []int64 {

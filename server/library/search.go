@@ -52,6 +52,8 @@ type SearchResult struct {
 	NextCursor      string   `json:"next_cursor,omitempty"` // with HasNext: leads to the next page, however deep
 	ExecutionTimeMS float64  `json:"execution_time_ms"`
 	CacheHit        bool     `json:"cache_hit"`                 // nothing was asked of the database, nor waited for
+	Mode            Mode     `json:"mode"`                      // less than full when the database is in trouble
+	Stale           bool     `json:"stale,omitempty"`           // with ModeCached: it may be older than the cache's times allow
 	QueryTruncated  bool     `json:"query_truncated,omitempty"` // only the first store.MaxQueryWords words were searched for
 
 	// What the matches of this page are about: the concepts that weigh most in them
@@ -123,9 +125,18 @@ func (l *Library) Search(ctx context.Context, sc store.Scope, req SearchRequest)
 	if err != nil {
 		return SearchResult{}, fmt.Errorf("search the library: %w", err)
 	}
-	rel, asked, err := l.related(ctx, s, page)
-	if err != nil {
+	rel, relFrom, err := l.related(ctx, s, page)
+	mode := ModeFull
+	switch {
+	case err != nil && (!l.cfg.Degrade || !couldNotAsk(err)):
 		return SearchResult{}, fmt.Errorf("relate the matches: %w", err)
+	case err != nil:
+		rel, relFrom, mode = noneRelated, hit, ModeKeyword
+	case relFrom == skipped:
+		mode = ModeKeyword
+	}
+	if from == stale || relFrom == stale {
+		mode = ModeCached
 	}
 	total := page.total
 	if s.after != nil {
@@ -135,7 +146,8 @@ func (l *Library) Search(ctx context.Context, sc store.Scope, req SearchRequest)
 		Query: req.Query, QueryTruncated: s.query.Truncated,
 		Results: page.results, TotalCount: total,
 		Page: s.page, PageSize: s.size, TotalPages: pagesOf(total, s.size),
-		CacheHit: !from.asked() && !asked,
+		CacheHit: !from.asked() && !relFrom.asked(),
+		Mode:     mode, Stale: mode == ModeCached,
 		Concepts: rel.concepts, Relations: rel.relations,
 		page: page, related: rel,
 	}
@@ -168,8 +180,8 @@ func (l *Library) check(ctx context.Context, sc store.Scope, req SearchRequest) 
 	if err := checkPage(s.page, s.size, depth); err != nil {
 		return s, err
 	}
-	if s.gen, err = l.store.Generation(ctx, sc); err != nil {
-		return s, fmt.Errorf("read the library's generation: %w", err)
+	if s.gen, err = l.generation(ctx, sc); err != nil {
+		return s, err
 	}
 	if req.Cursor != "" {
 		if s.after, err = l.openCursor(req.Cursor, s); err != nil {

@@ -175,7 +175,7 @@ func TestSearchJSONFieldsAndEmptyLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"query":"matches nothing","results":[],"total_count":0,"page":1,"page_size":50,"total_pages":0,"has_next":false,` +
-		`"execution_time_ms":1.250,"cache_hit":false,"concepts":[],"relations":[]}`
+		`"execution_time_ms":1.250,"cache_hit":false,"mode":"full","concepts":[],"relations":[]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

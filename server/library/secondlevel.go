@@ -89,9 +89,7 @@ func recall[T sized](ctx context.Context, c *cache, k key, with *codec[T]) (entr
 	if err != nil {
 		return entry{}, false
 	}
-	e := newEntry(k, value)
-	e.ttl = left
-	return e, true
+	return c.newEntry(k, value, left), true
 }
 
 // remember tells the second level what has been loaded.

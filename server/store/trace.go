@@ -16,6 +16,7 @@ type RequestStats struct {
 	Statements    atomic.Int64
 	Rows          atomic.Int64 // returned or changed
 	AcquireWaitNs atomic.Int64 // waited for slots and for physical connections, also in vain, in nanoseconds
+	Stale         atomic.Bool  // answered from a cache past its time, because the database could not be asked
 }
 
 type requestKey struct{}
@@ -34,6 +35,13 @@ func WithRequest(ctx context.Context, stats *RequestStats, requestID string) con
 func requestOf(ctx context.Context) *request {
 	r, _ := ctx.Value(requestKey{}).(*request)
 	return r
+}
+
+// MarkStale records with the request of ctx, if there is one, that a part of its answer is stale.
+func MarkStale(ctx context.Context) {
+	if r := requestOf(ctx); r != nil && r.stats != nil {
+		r.stats.Stale.Store(true)
+	}
 }
 
 // tracer measures statements.
