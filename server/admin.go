@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
 	"github.com/tomehub/tomehub/server/store"
@@ -42,6 +43,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("GET /routes", s.adminRoutes)
 	mux.HandleFunc("GET /limits", s.adminLimits)
 	mux.HandleFunc("GET /ingests", s.adminIngests)
+	mux.HandleFunc("GET /circuit-breakers", s.adminBreakers)
 	mux.HandleFunc("GET /health", s.adminHealth)
 	mux.HandleFunc("GET /loglevel", s.adminLevel)
 	mux.HandleFunc("PUT /loglevel", s.adminSetLevel)
@@ -52,7 +54,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.adminAnswer(w, http.StatusNotFound, errorBody{Error: "no_such_route",
-			Detail: "the admin listener has GET /statements, /routes, /limits, /ingests, /health and /debug/pprof/, GET and PUT /loglevel"})
+			Detail: "the admin listener has GET /statements, /routes, /limits, /ingests, /circuit-breakers, /health and /debug/pprof/, GET and PUT /loglevel"})
 	})
 	// A page in the operator's browser must not change the log level.
 	return http.NewCrossOriginProtection().Handler(mux)
@@ -127,6 +129,14 @@ func (s *Server) adminIngests(w http.ResponseWriter, _ *http.Request) {
 		adminReport
 		Ingests library.IngestStats `json:"ingests"`
 	}{s.adminReport(), s.lib.IngestStats()})
+}
+
+// adminBreakers shows the circuit breakers with what failed last.
+func (s *Server) adminBreakers(w http.ResponseWriter, _ *http.Request) {
+	s.adminAnswer(w, http.StatusOK, struct {
+		adminReport
+		Breakers []breaker.Stats `json:"circuit_breakers"`
+	}{s.adminReport(), s.breakerStats()})
 }
 
 func (s *Server) adminHealth(w http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,8 @@ import (
 var (
 	jsonType = []string{"application/json; charset=utf-8"}
 	yamlType = []string{"application/yaml; charset=utf-8"}
+
+	staleAnswer = []string{"true"}
 )
 
 // buffers hold answers while they are encoded, so that a value that cannot be encoded
@@ -52,6 +54,9 @@ func (s *Server) answerBytes(c *gin.Context, status int, contentType []string, b
 	x := exchangeOf(c)
 	h["Content-Length"] = x.header(valueLength, strconv.Itoa(len(body)))
 	h["X-Tomehub-Statements"] = x.header(valueStatements, strconv.FormatInt(x.db.Statements.Load(), 10))
+	if x.db.Stale.Load() {
+		h["X-Tomehub-Stale"] = staleAnswer
+	}
 	c.Status(status)
 	// A write fails only when the client is gone; the next read of its connection says so too.
 	_, _ = c.Writer.Write(body)

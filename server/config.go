@@ -26,6 +26,10 @@ type Config struct {
 	RequestTimeout    time.Duration // deadline of the work for one request, ingests excepted
 	IngestTimeout     time.Duration // deadline of one ingest: reading the book and storing it
 
+	// ReadyWithoutDatabase keeps the server ready while its database is down, because its cache
+	// still answers. Without it a load balancer that sees no replica ready answers nothing at all.
+	ReadyWithoutDatabase bool
+
 	MaxHeaderBytes int   // largest request head, bytes; net/http answers 431 beyond it
 	MaxBodyBytes   int64 // largest body of a search or a batch, bytes
 	MaxIngestBytes int64 // largest book, bytes; the wrapping of a multipart form comes on top

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/store"
@@ -79,6 +80,10 @@ func (s *Server) refusalFor(ctx context.Context, err error) *refusal {
 		r := refuse(http.StatusServiceUnavailable, "pool_exhausted", "%s", acquireDetail(err))
 		r.retryAfter = poolRetry
 		return r
+	case errors.Is(err, pool.ErrUnavailable):
+		r := refuse(http.StatusServiceUnavailable, "database_unavailable", "the database does not answer, and this was not asked before: %s", breakerDetail(err))
+		r.retryAfter = breakerRetry(err)
+		return r
 	case errors.Is(err, pool.ErrClosed):
 		r := refuse(http.StatusServiceUnavailable, "draining", "the server is closing its database; ask again, another one will answer")
 		r.retryAfter = poolRetry
@@ -133,4 +138,20 @@ func busyDetail(err error) string {
 		return e.Error() + "; try again later"
 	}
 	return err.Error()
+}
+
+// breakerDetail says which breaker is open and for how long.
+func breakerDetail(err error) string {
+	if e, ok := errors.AsType[*breaker.OpenError](err); ok {
+		return e.Error()
+	}
+	return "it is asked again in a moment"
+}
+
+// breakerRetry is when an open breaker lets the first probes through.
+func breakerRetry(err error) time.Duration {
+	if e, ok := errors.AsType[*breaker.OpenError](err); ok {
+		return max(e.RetryAfter, poolRetry)
+	}
+	return poolRetry
 }

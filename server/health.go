@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/store"
 )
 
@@ -73,21 +74,24 @@ func (s *Server) live(c *gin.Context) {
 }
 
 type readiness struct {
-	Status   string `json:"status"` // ready, draining or unavailable
+	Status   string `json:"status"` // ready, degraded, draining or unavailable
 	Database string `json:"database"`
 }
 
 // ready answers GET /api/health/ready: whether a load balancer should send requests here. A
 // saturated pool is ready: its bounded queue sheds by itself, and taking one overloaded
-// replica out would only overload the others.
+// replica out would only overload the others. So is, with Config.ReadyWithoutDatabase, one
+// whose database is down.
 func (s *Server) ready(c *gin.Context) {
 	if s.stage.Load() >= stageLeaving {
 		c.Writer.Header()["Retry-After"] = []string{"1"}
 		s.answer(c, http.StatusServiceUnavailable, readiness{Status: "draining", Database: "not asked"})
 		return
 	}
-	switch state := s.pinger.check(c.Request.Context()); state {
-	case dbDown:
+	switch state := s.pinger.check(c.Request.Context()); {
+	case state == dbDown && s.cfg.ReadyWithoutDatabase:
+		s.answer(c, http.StatusOK, readiness{Status: "degraded", Database: state})
+	case state == dbDown:
 		c.Writer.Header()["Retry-After"] = []string{"1"}
 		s.answer(c, http.StatusServiceUnavailable, readiness{Status: "unavailable", Database: state})
 	default:
@@ -151,4 +155,29 @@ func (s *Server) cache(c *gin.Context) {
 		out["cache"] = s.deps.Cache()
 	}
 	s.answer(c, http.StatusOK, out)
+}
+
+// breakers answers GET /api/health/circuit-breaker. What failed last may name hosts, so that is
+// on the admin listener alone.
+func (s *Server) breakers(c *gin.Context) {
+	out := struct {
+		Status   string          `json:"status"`
+		Breakers []breaker.Stats `json:"circuit_breakers"`
+		Health   string          `json:"health"` // ok, or degraded while one is not closed
+	}{"ok", []breaker.Stats{}, "ok"}
+	for _, b := range s.breakerStats() {
+		b.LastError = ""
+		out.Breakers = append(out.Breakers, b)
+		if b.State != breaker.Closed {
+			out.Health = "degraded"
+		}
+	}
+	s.answer(c, http.StatusOK, out)
+}
+
+func (s *Server) breakerStats() []breaker.Stats {
+	if s.deps.Breakers == nil {
+		return []breaker.Stats{}
+	}
+	return s.deps.Breakers()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
@@ -60,6 +61,7 @@ type Deps struct {
 	Pools      func() []pool.Stats
 	Cache      func() any
 	Statements func() []store.StatementStats
+	Breakers   func() []breaker.Stats // nil: there are none
 
 	// Listener, when set, is served instead of opening Config.Listen. Run closes it.
 	Listener net.Listener

@@ -45,6 +45,12 @@ func (h *house) deps() Deps {
 // openHouse opens a library; with books > 0 it is filled by the demo generator.
 func openHouse(t testing.TB, books, passages int, cfg library.Config) *house {
 	t.Helper()
+	return openHouseOn(t, books, passages, cfg, func(*pool.Config) {})
+}
+
+// openHouseOn is openHouse on pools that change has changed.
+func openHouseOn(t testing.TB, books, passages int, cfg library.Config, change func(*pool.Config)) *house {
+	t.Helper()
 	ctx := t.Context()
 	must := func(err error) {
 		t.Helper()
@@ -54,12 +60,14 @@ func openHouse(t testing.TB, books, passages int, cfg library.Config) *house {
 	}
 	h := &house{}
 	var err error
-	h.pools, err = pool.OpenSQLite(ctx, pool.Config{
+	pools := pool.Config{
 		Path:    filepath.Join(t.TempDir(), "library.sqlite"),
 		Read:    pool.Bounds{Min: 1, Size: 8, SizeSetting: "DB_POOL_READ_SIZE"},
 		Write:   pool.Bounds{Min: 1, Size: 2, SizeSetting: "DB_POOL_WRITE_SIZE"},
 		Timeout: 5 * time.Second, Recycle: time.Hour,
-	})
+	}
+	change(&pools)
+	h.pools, err = pool.OpenSQLite(ctx, pools)
 	must(err)
 	t.Cleanup(func() { must(h.pools.Close()) })
 	h.store, err = store.OpenSQLite(ctx, h.pools, store.Options{})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server"
+	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/library/demo"
@@ -26,7 +27,8 @@ type house struct {
 	pools   *pool.Pools
 	store   *store.SQLite
 	library *library.Library
-	limits  limit.Storage // nil until newServer
+	breaker *breaker.Breaker // before the database; nil when there is none
+	limits  limit.Storage    // nil until newServer
 }
 
 // libraryFile is the name of the embedded library within --data-dir.
@@ -39,15 +41,26 @@ func openHouse(ctx context.Context, c *serveSettings, logger *slog.Logger) (*hou
 	}
 	h := new(house)
 	var err error
-	if h.pools, err = pool.OpenSQLite(ctx, c.poolConfig(filepath.Join(c.dataDir, libraryFile), logger)); err != nil {
+	if h.breaker, err = c.databaseBreaker(logger); err != nil {
+		return nil, err
+	}
+	cfg := c.poolConfig(filepath.Join(c.dataDir, libraryFile), logger)
+	if h.breaker != nil {
+		cfg.Guard = h.breaker
+	}
+	if h.pools, err = pool.OpenSQLite(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if h.store, err = store.OpenSQLite(ctx, h.pools, store.Options{Logger: logger, SlowQuery: c.slowQuery}); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
-	cfg, err := c.libraryConfig(logger)
+	libraryCfg, err := c.libraryConfig(logger)
 	if err == nil {
-		h.library, err = library.New(cfg, h.store)
+		libraryCfg.Crowded = h.pools.Read().Crowded
+		if h.breaker != nil {
+			libraryCfg.Condition = h.condition
+		}
+		h.library, err = library.New(libraryCfg, h.store)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.close())
@@ -89,7 +102,8 @@ func (c *serveSettings) poolConfig(file string, logger *slog.Logger) pool.Config
 
 func (c *serveSettings) libraryConfig(logger *slog.Logger) (library.Config, error) {
 	cfg := library.Config{
-		Access: library.TwoStatements,
+		Access:  library.TwoStatements,
+		Degrade: c.degrade,
 		// A load that others join is cut from its client's context; it may take as long as a request may.
 		LoadTimeout: c.requestTimeout,
 		Logger:      logger,
@@ -97,6 +111,7 @@ func (c *serveSettings) libraryConfig(logger *slog.Logger) (library.Config, erro
 		Cache: library.CacheConfig{
 			Enabled: c.cache, MaxBytes: c.cacheBytes,
 			ConceptsTTL: c.ttlConcepts, RelationsTTL: c.ttlConcepts, ContentTTL: c.ttlContent, DefaultTTL: c.ttlDefault,
+			StaleFor: c.staleFor,
 		},
 	}
 	if c.accessPath == "five" {
@@ -121,6 +136,7 @@ func (c *serveSettings) serverConfig() server.Config {
 	cfg.RequestTimeout = c.requestTimeout
 	cfg.WriteTimeout = max(cfg.WriteTimeout, c.requestTimeout+25*time.Second)
 	cfg.MaxConnections = c.maxConnections
+	cfg.ReadyWithoutDatabase = c.cache && c.staleFor > 0
 	cfg.MaxIngestBytes = c.maxIngestBytes
 	cfg.RateLimits = server.RateLimits{Global: c.limitGlobal, Search: c.limitSearch, Ingest: c.limitIngest, Total: c.limitTotal}
 	cfg.ShutdownDelay, cfg.DrainGrace, cfg.DrainTimeout = c.shutdownDelay, c.drainGrace, c.drainTime
@@ -153,7 +169,7 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 	deps := server.Deps{
 		Library: h.library, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
-		Cache: func() any { return h.library.CacheStats() },
+		Cache: func() any { return h.library.CacheStats() }, Breakers: h.breakers,
 		Ready: func(public, admin net.Addr) { a.announce(c, logger, public, admin) },
 	}
 	if c.limitStorage != memoryStorage {
@@ -163,6 +179,26 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 		deps.LimitStorage = h.limits
 	}
 	return server.New(cfg, deps)
+}
+
+// condition is how the breaker sees the database.
+func (h *house) condition() library.Condition {
+	switch h.breaker.State() {
+	case breaker.Open:
+		return library.Down
+	case breaker.HalfOpen:
+		return library.Doubtful
+	}
+	return library.Sound
+}
+
+// breakers are the states of all circuit breakers.
+func (h *house) breakers() []breaker.Stats {
+	list := []breaker.Stats{}
+	if h.breaker != nil {
+		list = append(list, h.breaker.Stats())
+	}
+	return list
 }
 
 // fillDemo fills an empty library with what is the same on every machine; one that holds

@@ -20,10 +20,10 @@ const module = "github.com/tomehub/tomehub"
 // Arrows run one way, downward; server, profiler and loadtest never meet.
 var mayImport = map[string][]string{
 	"cmd/tomehub": {
-		"internal/pool", "loadtest", "profiler", "reports", "scenarios", "server", "server/identity",
+		"internal/pool", "loadtest", "profiler", "reports", "scenarios", "server", "server/breaker", "server/identity",
 		"server/library", "server/library/demo", "server/limit", "server/store",
 	},
-	"server":                 {"internal/pool", "server/identity", "server/library", "server/limit", "server/store"},
+	"server":                 {"internal/pool", "server/breaker", "server/identity", "server/library", "server/limit", "server/store"},
 	"server/breaker":         {},
 	"server/identity":        {},
 	"server/limit":           {},

@@ -52,6 +52,8 @@ type serveSettings struct {
 	requestTimeout, slowRequest          time.Duration
 	maxConnections                       int
 	accessLog                            bool
+
+	breakerSettings
 }
 
 // memoryStorage counts and caches in this process alone.
@@ -74,6 +76,7 @@ func (c *serveSettings) register(s *settings) {
 	s.add(textValue{&c.readyFile}, "ready-file", "TOMEHUB_READY_FILE", "file to write the real addresses to, as JSON, once the server answers")
 	c.registerLibrary(s)
 	c.registerCache(s)
+	c.breakerSettings.register(s)
 	c.registerLimits(s)
 	c.registerIdentity(s)
 	c.registerLife(s)
@@ -191,7 +194,7 @@ func (c *serveSettings) validateDatabase() error {
 
 // validate reports every fault that lies between settings, joined.
 func (c *serveSettings) validate() error {
-	faults := []error{c.validateDatabase(), c.serverConfig().Validate()}
+	faults := []error{c.validateDatabase(), c.serverConfig().Validate(), c.breakerSettings.validate(c.statement)}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.listen == c.adminListen && !strings.HasSuffix(c.listen, ":0") {
 		fault("--listen and --admin-listen are both %s: the admin listener needs an address of its own", c.listen)

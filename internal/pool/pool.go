@@ -131,6 +131,13 @@ func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
 	return nil, acquireError(ctx, got, e)
 }
 
+// Crowded reports that at least half as many callers wait as there are slots: whoever asks now
+// waits for about half a turn of them all.
+func (p *Pool) Crowded() bool {
+	_, waiting, _ := p.gate.snapshot()
+	return waiting > 0 && 2*waiting >= p.bounds.Size
+}
+
 // stats returns the state of the gate and of the connections behind it.
 func (p *Pool) stats() Stats {
 	inUse, waiting, c := p.gate.snapshot()

@@ -153,7 +153,8 @@ type cache struct {
 	failed      atomic.Int64
 	stale       atomic.Int64 // questions answered past an entry's time
 	recent      generations
-	available   func() error // Config.Available
+	taken       takenEntries
+	condition   func() Condition // Config.Condition
 	log         *slog.Logger
 }
 
@@ -162,11 +163,11 @@ type classCounts struct {
 	entries, bytes       atomic.Int64
 }
 
-func newCache(cfg CacheConfig, loadTimeout time.Duration, available func() error, log *slog.Logger) (*cache, error) {
+func newCache(cfg CacheConfig, loadTimeout time.Duration, condition func() Condition, log *slog.Logger) (*cache, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultCacheBytes
 	}
-	c := &cache{cfg: cfg, ttl: cfg.ttls(), loadTimeout: loadTimeout, began: time.Now(), available: available, log: log}
+	c := &cache{cfg: cfg, ttl: cfg.ttls(), loadTimeout: loadTimeout, began: time.Now(), condition: condition, log: log}
 	for i, d := range [classes]time.Duration{classDefault: DefaultDefaultTTL, classContent: DefaultContentTTL, classConcepts: DefaultConceptsTTL, classRelations: DefaultRelationsTTL} {
 		if c.ttl[i] == 0 {
 			c.ttl[i] = d
@@ -254,12 +255,13 @@ func fetch[T sized](ctx context.Context, c *cache, k key, codec *codec[T], load 
 		c.count(k.class, hit, 1)
 		return e.value.(T), hit, nil
 	}
+	if e := c.spareStore(k, e, ok); e != nil {
+		return c.serveStale(ctx, *e).(T), stale, nil
+	}
 	var old *entry
 	if ok {
-		if !c.askable() {
-			return c.serveStale(ctx, e).(T), stale, nil
-		}
 		old = c.takeExpired(k)
+		defer c.taken.forget(k, old)
 	}
 	from = joined
 	e, err = c.entries.Get(ctx, k, otter.LoaderFunc[key, entry](func(ctx context.Context, k key) (entry, error) {
@@ -302,6 +304,7 @@ func fetchAll[T sized](ctx context.Context, c *cache, keys []key, load func(cont
 		return load(ctx, keys)
 	}
 	old := c.takeAllExpired(keys)
+	defer c.forgetAll(old)
 	led := 0
 	got, err := c.entries.BulkGet(ctx, keys, otter.BulkLoaderFunc[key, entry](func(ctx context.Context, keys []key) (map[key]entry, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.loadTimeout)

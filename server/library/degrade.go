@@ -25,6 +25,16 @@ const (
 	ModeCached  Mode = "cached_only"  // what the cache had, past its time
 )
 
+// Condition is how the store is.
+type Condition int
+
+// The conditions of a store.
+const (
+	Sound    Condition = iota
+	Doubtful           // it failed, and a few questions find out whether it still does
+	Down               // it would refuse whatever it is asked
+)
+
 // couldNotAsk tells whether the store did not answer at all, so that an older answer is better
 // than none. What it answered, be it that there is nothing, is an answer.
 func couldNotAsk(err error) bool {
@@ -41,11 +51,26 @@ func couldNotAsk(err error) bool {
 	return pool.Judge(err) == pool.Failed
 }
 
-// askable is false while asking the store would only be refused.
-func (c *cache) askable() bool { return c.available == nil || c.available() == nil }
+// spareStore returns the entry past its time that answers k without the store being asked, if it is
+// down, or in doubt and asked by somebody else already. e is the entry of k, if there is one.
+func (c *cache) spareStore(k key, e entry, there bool) *entry {
+	if c.cfg.StaleFor == 0 || c.condition == nil {
+		return nil
+	}
+	switch c.condition() {
+	case Sound:
+		return nil
+	case Down:
+		if there {
+			return &e
+		}
+	}
+	return c.taken.of(k)
+}
 
 // takeExpired removes the entry of k if it is past its time, so that it can be loaded anew, and
-// returns it for the case that it cannot. Another caller may have taken it already.
+// returns it for the case that it cannot. Until it is forgotten, it is found among c.taken. Another
+// caller may have taken it already.
 func (c *cache) takeExpired(k key) *entry {
 	var old *entry
 	c.entries.ComputeIfPresent(k, func(e entry) (entry, otter.ComputeOp) {
@@ -53,29 +78,67 @@ func (c *cache) takeExpired(k key) *entry {
 			return e, otter.CancelOp
 		}
 		old = &e
+		c.taken.add(k, old)
 		return e, otter.InvalidateOp
 	})
 	return old
 }
 
-// takeAllExpired does that for each of keys.
-func (c *cache) takeAllExpired(keys []key) map[key]entry {
-	if c.cfg.StaleFor == 0 || !c.askable() {
+// takenEntries are those that somebody is replacing. It holds one entry for each load under way.
+type takenEntries struct {
+	mu    sync.Mutex // guards byKey
+	byKey map[key]*entry
+}
+
+func (t *takenEntries) add(k key, e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byKey == nil {
+		t.byKey = make(map[key]*entry)
+	}
+	t.byKey[k] = e
+}
+
+func (t *takenEntries) of(k key) *entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byKey[k]
+}
+
+// forget removes e, and leaves what another caller has taken since.
+func (t *takenEntries) forget(k key, e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e != nil && t.byKey[k] == e {
+		delete(t.byKey, k)
+	}
+}
+
+// takeAllExpired does that for each of keys, unless the store is down anyway.
+func (c *cache) takeAllExpired(keys []key) map[key]*entry {
+	if c.cfg.StaleFor == 0 || c.condition != nil && c.condition() == Down {
 		return nil
 	}
-	var all map[key]entry
+	var all map[key]*entry
 	for _, k := range keys {
 		if _, there := c.entries.GetEntryQuietly(k); !there {
 			continue
 		}
 		if old := c.takeExpired(k); old != nil {
 			if all == nil {
-				all = make(map[key]entry)
+				all = make(map[key]*entry)
 			}
-			all[k] = *old
+			all[k] = old
 		}
 	}
 	return all
+}
+
+// forgetAll ends the replacing of what takeAllExpired has taken.
+func (c *cache) forgetAll(taken map[key]*entry) {
+	for k, e := range taken {
+		c.taken.forget(k, e)
+	}
 }
 
 // serveStale counts an answer past its time, and marks the request that it is for.
@@ -86,7 +149,7 @@ func (c *cache) serveStale(ctx context.Context, e entry) sized {
 }
 
 // lastResort looks, after a load that ended in err, for what may be answered instead: old, which
-// this caller has taken out to replace it; what another one has put back; an older generation's.
+// this caller has taken out to replace it; what another one has taken or put back; an older generation's.
 func (c *cache) lastResort(k key, old *entry, err error) (entry, bool) {
 	if c.cfg.StaleFor == 0 || !couldNotAsk(err) {
 		return entry{}, false
@@ -94,6 +157,9 @@ func (c *cache) lastResort(k key, old *entry, err error) (entry, bool) {
 	if old != nil {
 		c.entries.SetIfAbsent(k, *old)
 		return *old, true
+	}
+	if e := c.taken.of(k); e != nil {
+		return *e, true
 	}
 	if e, ok := c.entries.GetIfPresent(k); ok {
 		return e, true
@@ -108,14 +174,10 @@ func (c *cache) lastResort(k key, old *entry, err error) (entry, bool) {
 }
 
 // lastResortForAll is lastResort for a load of many: it has all of them, or none.
-func (c *cache) lastResortForAll(keys []key, old map[key]entry, err error) (map[key]entry, bool) {
+func (c *cache) lastResortForAll(keys []key, old map[key]*entry, err error) (map[key]entry, bool) {
 	found := make(map[key]entry, len(keys))
 	for _, k := range keys {
-		var taken *entry
-		if e, ok := old[k]; ok {
-			taken = &e
-		}
-		if e, ok := c.lastResort(k, taken, err); ok {
+		if e, ok := c.lastResort(k, old[k], err); ok {
 			found[k] = e
 		}
 	}

@@ -201,13 +201,13 @@ func TestManyAskForAnExpiredAnswer(t *testing.T) {
 
 // While the store would refuse, it is not asked, and old entries stay where they are.
 func TestARefusingStoreIsNotAsked(t *testing.T) {
-	var refusal error
+	condition := Sound
 	cfg := resilient
-	cfg.Available = func() error { return refusal }
+	cfg.Condition = func() Condition { return condition }
 	bubble(t, cfg, func(t *testing.T, l *Library, st *fakeStore) {
 		mustSearch(t, l, "", ask("being"))
 		time.Sleep(2 * time.Hour / 3)
-		refusal = pool.ErrUnavailable
+		condition = Down
 		asked := st.total()
 		for range 3 {
 			if r, err, stale := marked(t, l, ask("being")); err != nil || r.Mode != ModeCached || !stale {
@@ -216,6 +216,41 @@ func TestARefusingStoreIsNotAsked(t *testing.T) {
 		}
 		if got := st.total(); got != asked {
 			t.Errorf("%d statements were tried", got-asked)
+		}
+	})
+}
+
+// In doubt one caller finds out, and the others do not wait for it.
+func TestADoubtfulStoreIsAskedByOne(t *testing.T) {
+	condition := Sound
+	cfg := resilient
+	cfg.Condition = func() Condition { return condition }
+	bubble(t, cfg, func(t *testing.T, l *Library, st *fakeStore) {
+		mustSearch(t, l, "", ask("being"))
+		time.Sleep(DefaultContentTTL + time.Second)
+		condition = Doubtful
+		release := make(chan struct{})
+		st.before = func(context.Context, string) error { <-release; return errReset }
+		var first sync.WaitGroup
+		first.Go(func() {
+			if r := mustSearch(t, l, "", ask("being")); r.Mode != ModeCached {
+				t.Errorf("who asked was answered with mode %s", r.Mode)
+			}
+		})
+		synctest.Wait()
+		asked := st.total()
+		for range 20 {
+			if r, err, stale := marked(t, l, ask("being")); err != nil || !stale || r.Mode != ModeCached { // at once, or the bubble stands still
+				t.Errorf("mode %s, %v", r.Mode, err)
+			}
+		}
+		if got := st.total(); got != asked {
+			t.Errorf("%d more statements were tried", got-asked)
+		}
+		close(release)
+		first.Wait()
+		if n := len(l.cache.taken.byKey); n != 0 {
+			t.Errorf("%d entries are still being replaced", n)
 		}
 	})
 }

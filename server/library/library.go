@@ -78,8 +78,8 @@ type Config struct {
 	Degrade bool
 	// Crowded reports that many wait for the store; nil: never.
 	Crowded func() bool
-	// Available returns an error while the store would refuse whatever it is asked; nil: never.
-	Available func() error
+	// Condition says how the store is; nil: sound.
+	Condition func() Condition
 	// LoadTimeout bounds the statements of one cache miss. They run cut off from the
 	// caller's context, because others may have joined. Default 30 s.
 	LoadTimeout time.Duration
@@ -124,7 +124,7 @@ func New(cfg Config, st Store) (*Library, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
-	c, err := newCache(cfg.Cache, cfg.LoadTimeout, cfg.Available, cfg.Logger)
+	c, err := newCache(cfg.Cache, cfg.LoadTimeout, cfg.Condition, cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
