@@ -94,6 +94,7 @@ func (c *serveSettings) poolConfig(file string, logger *slog.Logger) pool.Config
 	if cfg.Single {
 		cfg.Read = pool.Bounds{Min: c.poolMin, Size: c.poolSize, Queue: c.poolQueue, SizeSetting: "DB_POOL_SIZE"}
 	}
+	cfg.Read.MaxWait, cfg.Read.MaxWaitSetting = c.poolShedWait, "DB_POOL_SHED_WAIT"
 	if c.poolQueue > 0 {
 		cfg.Read.QueueSetting, cfg.Write.QueueSetting = "DB_POOL_QUEUE", "DB_POOL_QUEUE"
 	}

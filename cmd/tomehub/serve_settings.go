@@ -31,6 +31,7 @@ type serveSettings struct {
 	readSize, readMin, writeSize         int
 	writeMin, poolQueue                  int
 	poolTimeout, poolRecycle, statement  time.Duration
+	poolShedWait                         time.Duration
 	slowQuery                            time.Duration
 	accessPath                           string
 	cache                                bool
@@ -109,6 +110,9 @@ func (c *serveSettings) registerDatabase(s *settings) {
 	c.poolTimeout, c.poolRecycle = 30*time.Second, hour
 	s.add(durationValue{&c.poolTimeout, time.Millisecond, hour}, "db-pool-timeout", "DB_POOL_TIMEOUT", "longest wait for a connection")
 	s.add(durationValue{&c.poolRecycle, time.Second, 7 * day}, "db-pool-recycle", "DB_POOL_RECYCLE", "age at which a connection is replaced (±10 %)")
+	c.poolShedWait = 500 * time.Millisecond
+	s.add(durationValue{&c.poolShedWait, 0, hour}, "db-pool-shed-wait", "DB_POOL_SHED_WAIT",
+		"a request is refused at once when, as fast as connections come free at the moment, it would wait longer than this for its first one; 0 refuses none for that")
 	c.statement, c.slowQuery = 30*time.Second, time.Second
 	s.add(durationValue{&c.statement, 0, hour}, "statement-timeout", "TOMEHUB_STATEMENT_TIMEOUT", "longest time of one query, waits for a connection not counted; 0 is no bound")
 	s.add(durationValue{&c.slowQuery, 0, hour}, "slow-query", "TOMEHUB_SLOW_QUERY", "statements slower than this are logged; 0 logs none")

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 // waitingPool is two slots in front of one physical connection, which is taken and returned beside it.
@@ -19,7 +21,7 @@ func waitingPool(t *testing.T, queryTimeout time.Duration) (*Pool, *link) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Pool{name: "read", gate: newGate(2, 8), links: l, pools: ps}, k
+	return &Pool{name: "read", gate: gate.New(2, 8), links: l, pools: ps}, k
 }
 
 // errRan is what the fake connection says of a statement that reached it.

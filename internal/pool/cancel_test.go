@@ -170,15 +170,18 @@ func TestQueryTimeout(t *testing.T) {
 // One caller forgets its rows; the others get their turn when the rows' context ends, or an error that says what they waited for.
 func TestForgottenRowsDoNotBlockForEver(t *testing.T) {
 	ps := openTest(t, func(c *Config) { c.Read, c.Timeout = Bounds{Min: 1, Size: 2}, 50*time.Millisecond })
-	l := ps.read.links
-	l.gate.size = 1 // a single physical reader
+	taken, _, err := ps.read.links.borrow(t.Context(), 0) // leaves a single physical reader
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ps.read.links.giveBack(taken)
 	forgetful, other := acquire(t, ps.Read()), acquire(t, ps.Read())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	if rows, err := forgetful.Query(ctx, "SELECT 1 UNION ALL SELECT 2"); err != nil || !rows.Next() {
 		t.Fatal(err)
 	}
-	_, err := other.Query(t.Context(), "SELECT 1")
+	_, err = other.Query(t.Context(), "SELECT 1")
 	if !errors.Is(err, ErrExhausted) || !strings.HasPrefix(err.Error(), "wait for one of 2 reader connections (DB_POOL_TIMEOUT) for ") {
 		t.Errorf("got %v", err)
 	}

@@ -44,7 +44,7 @@ func (c *Conn) Release() {
 	c.released = true
 	open := c.open
 	c.mu.Unlock()
-	defer c.pool.gate.release()
+	defer c.pool.gate.Release()
 	if open != nil {
 		open.abandon()
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 var (
@@ -27,13 +29,14 @@ var (
 const (
 	ReasonTimeout   = "timeout"    // no slot within Config.Timeout
 	ReasonQueueFull = "queue_full" // Queue callers waited already
+	ReasonShed      = "shed"       // the wait would probably have been longer than Bounds.MaxWait
 	ReasonCancelled = "cancelled"  // the caller's context ended first
 )
 
 // AcquireError says why a wait ended without a slot or a connection: which
 // bound was hit, its value, and the setting that moves it. errors.Is(err,
-// ErrExhausted) holds for ReasonTimeout and ReasonQueueFull; for
-// ReasonCancelled the error wraps the cause of the caller's context.
+// ErrExhausted) holds for all reasons but ReasonCancelled, which wraps the
+// cause of the caller's context.
 type AcquireError struct {
 	Pool    string        // "read", "write" or "main"
 	Reason  string        // one of the Reason constants
@@ -41,13 +44,18 @@ type AcquireError struct {
 	Size    int           // connections (or slots) of the pool
 	Queue   int           // most callers that may wait
 	Waited  time.Duration // how long this caller waited
-	cause   error
+
+	MaxWait, Predicted time.Duration // with ReasonShed: the bound, and how long the wait would probably have been
+
+	cause error
 }
 
 func (e *AcquireError) Error() string {
 	switch e.Reason {
 	case ReasonQueueFull:
 		return fmt.Sprintf("wait for one of %d %s connections (%s): %d callers wait already: %v", e.Size, e.Pool, e.Setting, e.Queue, e.cause)
+	case ReasonShed:
+		return fmt.Sprintf("wait for one of %d %s connections: it would take about %v, more than %v (%s): %v", e.Size, e.Pool, e.Predicted.Round(time.Millisecond), e.MaxWait, e.Setting, e.cause)
 	default:
 		return fmt.Sprintf("wait for one of %d %s connections (%s) for %v: %v", e.Size, e.Pool, e.Setting, e.Waited.Round(time.Microsecond), e.cause)
 	}
@@ -57,13 +65,15 @@ func (e *AcquireError) Error() string {
 func (e *AcquireError) Unwrap() error { return e.cause }
 
 // acquireError turns a gate's outcome into the caller's error.
-func acquireError(ctx context.Context, got outcome, e AcquireError) error {
+func acquireError(ctx context.Context, got gate.Outcome, e AcquireError) error {
 	switch got {
-	case timedOut:
+	case gate.TimedOut:
 		e.Reason, e.cause = ReasonTimeout, ErrExhausted
-	case queueFull:
+	case gate.QueueFull:
 		e.Reason, e.cause = ReasonQueueFull, ErrExhausted
-	case cancelled:
+	case gate.TooSlow:
+		e.Reason, e.cause = ReasonShed, ErrExhausted
+	case gate.Cancelled:
 		e.Reason, e.cause = ReasonCancelled, context.Cause(ctx)
 	default:
 		return ErrClosed

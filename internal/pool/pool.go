@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 // Bounds are the limits of one pool.
@@ -23,6 +25,11 @@ type Bounds struct {
 	Queue        int    // most callers waiting; 0 means 8 × Size
 	SizeSetting  string // the setting of Size, named in errors, e.g. "DB_POOL_READ_SIZE"
 	QueueSetting string // the setting of Queue; empty when it follows from Size
+
+	// MaxWait refuses at once who would probably wait longer, as fast as slots turn at the
+	// moment; 0 refuses nobody. Pool.AcquireStarted is exempt.
+	MaxWait        time.Duration
+	MaxWaitSetting string // the setting of MaxWait
 }
 
 // Config says what to open and within which bounds. Its zero durations mean:
@@ -93,8 +100,8 @@ func (ps *Pools) Stats() []Stats {
 func (ps *Pools) Close() error {
 	ps.closeOnce.Do(func() {
 		ps.stop()
-		ps.read.gate.close()
-		ps.write.gate.close()
+		ps.read.gate.Close()
+		ps.write.gate.Close()
 		ps.keepers.Wait()
 		for _, l := range ps.linkSets {
 			ps.closeErr = errors.Join(ps.closeErr, l.close())
@@ -107,26 +114,37 @@ func (ps *Pools) Close() error {
 type Pool struct {
 	name   string
 	bounds Bounds
-	gate   *gate
+	gate   *gate.Gate
 	links  *links
 	pools  *Pools
 }
 
-// Acquire waits in line for a slot, at most Config.Timeout or until ctx ends;
-// when Bounds.Queue callers wait already, or Config.Guard says so, it is refused at
-// once. A refusal is an *AcquireError, ErrClosed, or one that matches ErrUnavailable. The Conn must be released. ctx bounds the wait
-// only: it may end while the Conn is in use.
+// Acquire waits in line for a slot, at most Config.Timeout or until ctx ends; when Bounds.Queue
+// callers wait already, the wait would probably exceed Bounds.MaxWait, or Config.Guard says so, it
+// is refused at once. A refusal is an *AcquireError, ErrClosed, or one that matches ErrUnavailable.
+// The Conn must be released. ctx bounds the wait only: it may end while the Conn is in use.
 func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
+	return p.acquire(ctx, p.bounds.MaxWait)
+}
+
+// AcquireStarted is Acquire without Bounds.MaxWait, for work that has begun: refusing it would
+// throw away what it has cost already.
+func (p *Pool) AcquireStarted(ctx context.Context) (*Conn, error) { return p.acquire(ctx, 0) }
+
+func (p *Pool) acquire(ctx context.Context, soon time.Duration) (*Conn, error) {
 	if err := p.pools.ready(); err != nil {
 		return nil, err
 	}
-	waited, got := p.gate.acquire(ctx, p.pools.cfg.Timeout)
-	if got == granted {
+	waited, got := p.gate.AcquireSoon(ctx, p.pools.cfg.Timeout, soon)
+	if got == gate.Granted {
 		return &Conn{pool: p, waited: waited}, nil
 	}
 	e := AcquireError{Pool: p.name, Setting: p.bounds.SizeSetting, Size: p.bounds.Size, Queue: p.bounds.Queue, Waited: waited}
-	if got == queueFull && p.bounds.QueueSetting != "" {
+	switch {
+	case got == gate.QueueFull && p.bounds.QueueSetting != "":
 		e.Setting = p.bounds.QueueSetting
+	case got == gate.TooSlow:
+		e.Setting, e.MaxWait, e.Predicted, e.Waited = p.bounds.MaxWaitSetting, soon, waited, 0
 	}
 	return nil, acquireError(ctx, got, e)
 }
@@ -134,18 +152,18 @@ func (p *Pool) Acquire(ctx context.Context) (*Conn, error) {
 // Crowded reports that at least half as many callers wait as there are slots: whoever asks now
 // waits for about half a turn of them all.
 func (p *Pool) Crowded() bool {
-	_, waiting, _ := p.gate.snapshot()
+	waiting := p.gate.Snapshot().Waiting
 	return waiting > 0 && 2*waiting >= p.bounds.Size
 }
 
 // stats returns the state of the gate and of the connections behind it.
 func (p *Pool) stats() Stats {
-	inUse, waiting, c := p.gate.snapshot()
+	g := p.gate.Snapshot()
 	s := Stats{
 		Name: p.name, Min: p.bounds.Min, Size: p.bounds.Size, Queue: p.bounds.Queue,
-		InUse: inUse, Idle: p.bounds.Size - inUse, Waiting: waiting,
-		Acquired: c.acquired, Waits: c.waits, TimedOut: c.timedOut, QueueFull: c.queueFull, Cancelled: c.cancelled,
-		WaitTotal: c.waitTotal, WaitMax: c.waitMax,
+		InUse: g.InUse, Idle: p.bounds.Size - g.InUse, Waiting: g.Waiting,
+		Acquired: g.Acquired, Waits: g.Waits, TimedOut: g.TimedOut, QueueFull: g.QueueFull, Shed: g.TooSlow, Cancelled: g.Cancelled,
+		WaitTotal: g.WaitTotal, WaitMax: g.WaitMax,
 	}
 	s.addPhysical(p.links)
 	return s
@@ -170,6 +188,12 @@ func (cfg Config) validate() (Config, error) {
 		}
 		if b.Queue == 0 {
 			b.Queue = 8 * b.Size
+		}
+		if b.MaxWaitSetting == "" {
+			b.MaxWaitSetting = name + " max wait"
+		}
+		if b.MaxWait < 0 {
+			add("%s is %v: it must not be negative", b.MaxWaitSetting, b.MaxWait)
 		}
 	}
 	if cfg.Single {

@@ -67,6 +67,52 @@ func TestAcquireErrorNamesItsBound(t *testing.T) {
 	acquire(t, ps.Read()).Release()
 }
 
+// What cannot be served in time is refused at once, unless work has been put into it.
+func TestAcquireShedsWhatWouldWaitTooLong(t *testing.T) {
+	ps := openTest(t, func(c *Config) {
+		c.Read = Bounds{Size: 1, Queue: 8, SizeSetting: "DB_POOL_READ_SIZE", MaxWait: time.Microsecond, MaxWaitSetting: "DB_POOL_SHED_WAIT"}
+	})
+	held := acquire(t, ps.Read())
+	ctx, leave := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	wait := func(take func(context.Context) (*Conn, error)) {
+		before := ps.Stats()[0].Waiting
+		go func() {
+			c, err := take(ctx)
+			if err == nil {
+				c.Release()
+			}
+			done <- err
+		}()
+		await(t, "a waiter", func() bool { return ps.Stats()[0].Waiting == before+1 })
+	}
+	wait(ps.Read().Acquire) // the first in line
+	_, err := ps.Read().Acquire(t.Context())
+	var ae *AcquireError
+	if !errors.As(err, &ae) || !errors.Is(err, ErrExhausted) {
+		t.Fatalf("got %v", err)
+	}
+	want := AcquireError{Pool: "read", Reason: ReasonShed, Setting: "DB_POOL_SHED_WAIT", Size: 1, Queue: 8, MaxWait: time.Microsecond, Predicted: ae.Predicted, cause: ErrExhausted}
+	if *ae != want || ae.Predicted <= ae.MaxWait {
+		t.Errorf("got %+v", *ae)
+	}
+	ae.MaxWait, ae.Predicted = 500*time.Millisecond, 640*time.Millisecond
+	if got, want := ae.Error(), "wait for one of 1 read connections: it would take about 640ms, more than 500ms (DB_POOL_SHED_WAIT): pool exhausted"; got != want {
+		t.Errorf("got %q", got)
+	}
+	wait(ps.Read().AcquireStarted)
+	if s := ps.Stats()[0]; s.Shed != 1 || s.Waiting != 2 {
+		t.Errorf("%+v", s)
+	}
+	leave()
+	for range 2 {
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	held.Release()
+}
+
 func TestAcquireCancelled(t *testing.T) {
 	ps := openTest(t, nil)
 	gone := errors.New("client went away")
@@ -225,7 +271,7 @@ func TestClosed(t *testing.T) {
 
 func TestStatsJSON(t *testing.T) {
 	s := Stats{
-		Name: "read", Min: 5, Size: 50, Queue: 400, InUse: 3, Idle: 47, Waiting: 2, Acquired: 9, Waits: 4, TimedOut: 1, QueueFull: 1, Cancelled: 1,
+		Name: "read", Min: 5, Size: 50, Queue: 400, InUse: 3, Idle: 47, Waiting: 2, Acquired: 9, Waits: 4, TimedOut: 1, QueueFull: 1, Shed: 2, Cancelled: 1,
 		WaitTotal: 1500 * time.Microsecond, WaitMax: time.Millisecond, Recycled: 6, Opened: 11, Physical: 5, PhysicalOpen: 5, PhysicalInUse: 1,
 		PhysicalWaiting: 1, PhysicalWaits: 7, PhysicalWaitTotal: 2 * time.Second, PhysicalWaitMax: time.Second,
 	}
@@ -233,7 +279,7 @@ func TestStatsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `[{"name":"read","min":5,"size":50,"queue":400,"in_use":3,"idle":47,"waiting":2,"acquired":9,"waits":4,"timed_out":1,"queue_full":1,"cancelled":1,` +
+	want := `[{"name":"read","min":5,"size":50,"queue":400,"in_use":3,"idle":47,"waiting":2,"acquired":9,"waits":4,"timed_out":1,"queue_full":1,"shed":2,"cancelled":1,` +
 		`"wait_total_ms":1.5,"wait_max_ms":1,"recycled":6,"opened":11,"physical":5,"physical_open":5,"physical_in_use":1,"physical_waiting":1,` +
 		`"physical_waits":7,"physical_wait_total_ms":2000,"physical_wait_max_ms":1000}]`
 	if diff := cmp.Diff(want, string(got)); diff != "" {

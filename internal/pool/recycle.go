@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 // links are the physical connections of one kind: the readers, or the writer.
@@ -28,7 +30,7 @@ type links struct {
 	probe   string        // a statement that shows an interrupted connection to be usable again; empty: it is replaced
 	source  *connector
 	db      *sql.DB
-	gate    *gate
+	gate    *gate.Gate
 	log     *slog.Logger
 	ctx     context.Context // ends when the pools close
 	wake    chan struct{}   // tells the keeper that a connection was lost
@@ -73,10 +75,10 @@ func (k *link) usable(ctx context.Context, probe string) bool {
 // longest or until ctx ends, and opens one when none of those open is free.
 // It must be given back. The time that all this took is returned with an error, too.
 func (l *links) borrow(ctx context.Context, longest time.Duration) (k *link, waited time.Duration, err error) {
-	waited, got := l.gate.acquire(ctx, longest)
-	if got != granted {
+	waited, got := l.gate.Acquire(ctx, longest)
+	if got != gate.Granted {
 		return nil, waited, acquireError(ctx, got, AcquireError{
-			Pool: l.name, Setting: "DB_POOL_TIMEOUT", Size: l.size, Queue: l.gate.queue, Waited: waited,
+			Pool: l.name, Setting: "DB_POOL_TIMEOUT", Size: l.size, Queue: l.gate.Snapshot().Queue, Waited: waited,
 		})
 	}
 	l.mu.Lock()
@@ -94,7 +96,7 @@ func (l *links) borrow(ctx context.Context, longest time.Duration) (k *link, wai
 	waited += time.Since(start)
 	if err != nil {
 		l.lose()
-		l.gate.release()
+		l.gate.Release()
 		return nil, waited, causeOf(ctx, err)
 	}
 	return k, waited, nil
@@ -102,7 +104,7 @@ func (l *links) borrow(ctx context.Context, longest time.Duration) (k *link, wai
 
 // giveBack returns a borrowed connection; one that is old or unusable is replaced first.
 func (l *links) giveBack(k *link) {
-	defer l.gate.release()
+	defer l.gate.Release()
 	usable := k.usable(l.ctx, l.probe)
 	if usable && !k.old(time.Now()) {
 		l.put(k)
@@ -226,12 +228,12 @@ func (l *links) keep() {
 
 // sweep replaces idle connections that are old, one at a time and only while no statement waits for one.
 func (l *links) sweep(now time.Time) {
-	for l.ctx.Err() == nil && l.gate.tryAcquire() {
+	for l.ctx.Err() == nil && l.gate.TryAcquire() {
 		l.mu.Lock()
 		i := slices.IndexFunc(l.free, func(k *link) bool { return k.old(now) })
 		if i < 0 {
 			l.mu.Unlock()
-			l.gate.release()
+			l.gate.Release()
 			return
 		}
 		k := l.free[i]
@@ -243,7 +245,7 @@ func (l *links) sweep(now time.Time) {
 
 // close closes the free connections; those in use close when they are given back.
 func (l *links) close() error {
-	l.gate.close()
+	l.gate.Close()
 	l.mu.Lock()
 	free := l.free
 	l.free, l.closed = nil, true

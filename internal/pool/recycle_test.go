@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 // fakeDriver opens connections that do nothing but count, so that ageing can
@@ -96,7 +98,7 @@ func newFakeLinks(t *testing.T, size, warm int, recycle time.Duration) (*links, 
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &links{
 		name: "reader", size: size, min: warm, recycle: recycle, source: source, db: sql.OpenDB(source),
-		gate: newGate(size, 64), log: slog.New(slog.NewTextHandler(log, nil)), ctx: ctx, wake: make(chan struct{}, 1),
+		gate: gate.New(size, 64), log: slog.New(slog.NewTextHandler(log, nil)), ctx: ctx, wake: make(chan struct{}, 1),
 	}
 	l.db.SetMaxIdleConns(-1)
 	if err := l.warm(ctx); err != nil {
@@ -287,8 +289,8 @@ func TestBorrowOpensUpToSize(t *testing.T) {
 		if _, _, err := l.borrow(t.Context(), 0); err == nil || err.Error() != "open reader connection: no more files" {
 			t.Errorf("none to be had: %v", err)
 		}
-		if inUse, _, _ := l.gate.snapshot(); inUse != 0 {
-			t.Errorf("%d in use after a failed opening", inUse)
+		if g := l.gate.Snapshot(); g.InUse != 0 {
+			t.Errorf("%d in use after a failed opening", g.InUse)
 		}
 	})
 }
@@ -321,7 +323,7 @@ func TestCloseWhileInUse(t *testing.T) {
 func TestBeginThatCameTooLate(t *testing.T) { // in real time: database/sql waits for the roll-back with a lock, which stops synctest's clock
 	l, _, _ := newFakeLinks(t, 1, 1, 0)
 	ps := &Pools{cfg: Config{Timeout: time.Minute}, ctx: l.ctx}
-	p := &Pool{name: "write", gate: newGate(2, 8), links: l, pools: ps}
+	p := &Pool{name: "write", gate: gate.New(2, 8), links: l, pools: ps}
 	for range 5 {
 		c, err := p.Acquire(t.Context())
 		if err != nil {

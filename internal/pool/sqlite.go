@@ -17,6 +17,8 @@ import (
 	"modernc.org/libc"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 // Set-up of the connections (measured for the embedded library: mapping the
@@ -101,12 +103,12 @@ func (ps *Pools) open(ctx context.Context) error {
 		return errors.Join(err, writer.close())
 	}
 	ps.linkSets = []*links{readers, writer}
-	ps.read = &Pool{name: "read", bounds: cfg.Read, gate: newGate(cfg.Read.Size, cfg.Read.Queue), links: readers, pools: ps}
+	ps.read = &Pool{name: "read", bounds: cfg.Read, gate: gate.New(cfg.Read.Size, cfg.Read.Queue), links: readers, pools: ps}
 	if cfg.Single {
 		ps.read.name = "main"
 		ps.write = &Pool{name: "main", bounds: cfg.Read, gate: ps.read.gate, links: writer, pools: ps}
 	} else {
-		ps.write = &Pool{name: "write", bounds: cfg.Write, gate: newGate(cfg.Write.Size, cfg.Write.Queue), links: writer, pools: ps}
+		ps.write = &Pool{name: "write", bounds: cfg.Write, gate: gate.New(cfg.Write.Size, cfg.Write.Queue), links: writer, pools: ps}
 	}
 	return nil
 }
@@ -128,7 +130,7 @@ func (ps *Pools) openLinks(ctx context.Context, o sqliteLinks) (*links, error) {
 	source := &connector{base: base, setUp: o.setUp, interrupter: sqliteInterrupter, keep: true, intercept: ps.cfg.Intercept}
 	l := &links{
 		name: o.name, size: o.size, min: o.min, recycle: ps.cfg.Recycle, probe: "SELECT 1",
-		source: source, db: sql.OpenDB(source), gate: newGate(o.size, o.callers),
+		source: source, db: sql.OpenDB(source), gate: gate.New(o.size, o.callers),
 		log: ps.cfg.Logger, ctx: ps.ctx, wake: make(chan struct{}, 1),
 	}
 	l.db.SetMaxIdleConns(-1) // a connection that links gives up is closed, not kept

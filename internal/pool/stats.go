@@ -14,8 +14,8 @@ type Stats struct {
 
 	InUse, Idle, Waiting int // slots taken, slots free, callers waiting now
 
-	Acquired, Waits, TimedOut, QueueFull, Cancelled int64 // Waits counts callers that had to wait at all
-	WaitTotal, WaitMax                              time.Duration
+	Acquired, Waits, TimedOut, QueueFull, Shed, Cancelled int64 // Waits counts callers that had to wait at all
+	WaitTotal, WaitMax                                    time.Duration
 
 	Recycled, Opened int64 // connections replaced for their age or a fault; connections opened in all
 
@@ -40,6 +40,7 @@ func (s Stats) MarshalJSON() ([]byte, error) {
 		Waits               int64   `json:"waits"`
 		TimedOut            int64   `json:"timed_out"`
 		QueueFull           int64   `json:"queue_full"`
+		Shed                int64   `json:"shed"`
 		Cancelled           int64   `json:"cancelled"`
 		WaitTotalMS         float64 `json:"wait_total_ms"`
 		WaitMaxMS           float64 `json:"wait_max_ms"`
@@ -54,7 +55,7 @@ func (s Stats) MarshalJSON() ([]byte, error) {
 		PhysicalWaitMaxMS   float64 `json:"physical_wait_max_ms"`
 	}{
 		s.Name, s.Min, s.Size, s.Queue, s.InUse, s.Idle, s.Waiting,
-		s.Acquired, s.Waits, s.TimedOut, s.QueueFull, s.Cancelled,
+		s.Acquired, s.Waits, s.TimedOut, s.QueueFull, s.Shed, s.Cancelled,
 		milliseconds(s.WaitTotal), milliseconds(s.WaitMax), s.Recycled, s.Opened,
 		s.Physical, s.PhysicalOpen, s.PhysicalInUse, s.PhysicalWaiting, s.PhysicalWaits,
 		milliseconds(s.PhysicalWaitTotal), milliseconds(s.PhysicalWaitMax),
@@ -65,14 +66,14 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // addPhysical adds the state of one set of physical connections.
 func (s *Stats) addPhysical(l *links) {
-	inUse, waiting, count := l.gate.snapshot()
+	g := l.gate.Snapshot()
 	s.Physical += l.size
 	s.PhysicalOpen += int(l.source.live.Load())
-	s.PhysicalInUse += inUse
-	s.PhysicalWaiting += waiting
-	s.PhysicalWaits += count.waits
-	s.PhysicalWaitTotal += count.waitTotal
-	s.PhysicalWaitMax = max(s.PhysicalWaitMax, count.waitMax)
+	s.PhysicalInUse += g.InUse
+	s.PhysicalWaiting += g.Waiting
+	s.PhysicalWaits += g.Waits
+	s.PhysicalWaitTotal += g.WaitTotal
+	s.PhysicalWaitMax = max(s.PhysicalWaitMax, g.WaitMax)
 	s.Opened += l.source.opened.Load()
 	s.Recycled += l.recycled.Load()
 }

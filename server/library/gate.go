@@ -2,14 +2,12 @@ package library
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 // IngestConfig bounds the memory and the work of ingests. Zero values mean the defaults.
@@ -64,10 +62,7 @@ type IngestStats struct {
 // An ingestGate is what every ingest on behalf of a client passes.
 type ingestGate struct {
 	cfg   IngestConfig
-	slots *semaphore.Weighted
-
-	inUse, waiting, entered        atomic.Int64
-	queueFull, timedOut, cancelled atomic.Int64
+	slots *gate.Gate
 }
 
 func newIngestGate(cfg IngestConfig) (*ingestGate, error) {
@@ -75,7 +70,7 @@ func newIngestGate(cfg IngestConfig) (*ingestGate, error) {
 		return nil, fmt.Errorf("ingest slots %d, queue %d, wait %v: must not be negative", cfg.Slots, cfg.Queue, cfg.Wait)
 	}
 	cfg = cfg.withDefaults()
-	return &ingestGate{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Slots))}, nil
+	return &ingestGate{cfg: cfg, slots: gate.New(cfg.Slots, cfg.Queue)}, nil
 }
 
 // EnterIngest waits for one of the ingest slots, first come first served, and returns how to
@@ -87,47 +82,28 @@ func (l *Library) EnterIngest(ctx context.Context) (release func(), err error) {
 }
 
 func (g *ingestGate) enter(ctx context.Context) (func(), error) {
-	if !g.slots.TryAcquire(1) {
-		if err := g.wait(ctx); err != nil {
-			return nil, err
-		}
-	}
-	g.inUse.Add(1)
-	g.entered.Add(1)
-	return sync.OnceFunc(func() { g.inUse.Add(-1); g.slots.Release(1) }), nil
-}
-
-// wait takes a slot behind the bounds of the queue and of time.
-func (g *ingestGate) wait(ctx context.Context) error {
-	waiting := g.waiting.Add(1)
-	defer g.waiting.Add(-1)
+	waited, got := g.slots.Acquire(ctx, g.cfg.Wait)
 	busy := &BusyError{Setting: g.cfg.Setting, Slots: g.cfg.Slots, Queue: g.cfg.Queue}
-	if waiting > int64(g.cfg.Queue) {
-		g.queueFull.Add(1)
+	switch got {
+	case gate.Granted:
+		return sync.OnceFunc(g.slots.Release), nil
+	case gate.QueueFull:
 		busy.Reason = ReasonQueueFull
-		return busy
+		return nil, busy
+	case gate.TimedOut:
+		busy.Reason, busy.Waited = ReasonTimeout, waited
+		return nil, busy
 	}
-	start := time.Now()
-	limited, cancel := context.WithTimeoutCause(ctx, g.cfg.Wait, ErrBusy)
-	defer cancel()
-	err := g.slots.Acquire(limited, 1)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(context.Cause(limited), ErrBusy):
-		g.timedOut.Add(1)
-		busy.Reason, busy.Waited = ReasonTimeout, time.Since(start)
-		return busy
-	}
-	g.cancelled.Add(1)
-	return fmt.Errorf("wait for an ingest slot: %w", context.Cause(ctx))
+	return nil, fmt.Errorf("wait for an ingest slot: %w", context.Cause(ctx)) // nobody closes the gate
 }
 
 // IngestStats returns the state of the bound on ingests.
-func (l *Library) IngestStats() IngestStats {
-	g := l.ingest
+func (l *Library) IngestStats() IngestStats { return l.ingest.stats() }
+
+func (g *ingestGate) stats() IngestStats {
+	s := g.slots.Snapshot()
 	return IngestStats{
-		Slots: g.cfg.Slots, InUse: g.inUse.Load(), Queue: g.cfg.Queue, Waiting: g.waiting.Load(), Entered: g.entered.Load(),
-		QueueFull: g.queueFull.Load(), TimedOut: g.timedOut.Load(), Cancelled: g.cancelled.Load(),
+		Slots: s.Size, InUse: int64(s.InUse), Queue: s.Queue, Waiting: int64(s.Waiting), Entered: s.Acquired,
+		QueueFull: s.QueueFull, TimedOut: s.TimedOut, Cancelled: s.Cancelled,
 	}
 }

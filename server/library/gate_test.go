@@ -83,7 +83,7 @@ func TestRefusalsNameBoundAndSetting(t *testing.T) {
 		f(err, "too many ingests under way: all 1 ingest slots (--max-concurrent-ingests) are taken and 1 ingests wait for one, as many as may")
 		cancel()
 		wg.Wait()
-		if n := g.cancelled.Load(); n != 1 {
+		if n := g.stats().Cancelled; n != 1 {
 			t.Errorf("%d counted as cancelled, want 1", n)
 		}
 		free()

@@ -23,7 +23,7 @@ func (s *SQLite) Optimize(ctx context.Context) error {
 	if err := s.merge(ctx, mergePages); err != nil {
 		return fmt.Errorf("optimize library: %w", err)
 	}
-	conn, err := acquire(ctx, s.pools.Write(), s.st.checkpoint)
+	conn, err := acquire(ctx, s.pools.Write().AcquireStarted, s.st.checkpoint)
 	if err != nil {
 		return fmt.Errorf("optimize library: %w", err)
 	}

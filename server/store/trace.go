@@ -109,10 +109,10 @@ func addWait(ctx context.Context, st *statement, waited time.Duration) {
 	}
 }
 
-// acquire takes a slot of p to run st. A wait in vain is counted, too: it is
+// acquire takes a slot to run st. A wait in vain is counted, too: it is
 // what a request that was refused has spent its time on.
-func acquire(ctx context.Context, p *pool.Pool, st *statement) (*pool.Conn, error) {
-	conn, err := p.Acquire(ctx)
+func acquire(ctx context.Context, take func(context.Context) (*pool.Conn, error), st *statement) (*pool.Conn, error) {
+	conn, err := take(ctx)
 	if err == nil {
 		return conn, nil
 	}
@@ -123,9 +123,20 @@ func acquire(ctx context.Context, p *pool.Pool, st *statement) (*pool.Conn, erro
 	return nil, fmt.Errorf("run %s: %w", st.name, err)
 }
 
+// begun tells whether it is too late to shed what runs in ctx for a slow pool: a request that
+// has statements behind it, and work that is no client's.
+func begun(ctx context.Context) bool {
+	r := requestOf(ctx)
+	return r == nil || r.stats == nil || r.stats.Statements.Load() > 0
+}
+
 // read acquires a read connection for one statement and calls each for every row of it.
 func (s *SQLite) read(ctx context.Context, st *statement, text queryText, each func(*pool.Rows) error, args ...any) error {
-	conn, err := acquire(ctx, s.pools.Read(), st)
+	take := s.pools.Read().Acquire
+	if begun(ctx) {
+		take = s.pools.Read().AcquireStarted
+	}
+	conn, err := acquire(ctx, take, st)
 	if err != nil {
 		return err
 	}
@@ -134,9 +145,10 @@ func (s *SQLite) read(ctx context.Context, st *statement, text queryText, each f
 }
 
 // write runs do in one transaction and commits it; any error undoes all of it.
-// The wait for the writer is counted with first, the transaction's first statement.
+// The wait for the writer is counted with first, the transaction's first statement;
+// a slow pool sheds no write, before which a whole book has been read.
 func (s *SQLite) write(ctx context.Context, first *statement, do func(*pool.Tx) error) error {
-	conn, err := acquire(ctx, s.pools.Write(), first)
+	conn, err := acquire(ctx, s.pools.Write().AcquireStarted, first)
 	if err != nil {
 		return err
 	}

@@ -184,3 +184,52 @@ func TestBulkWorkIsNoSlowQuery(t *testing.T) {
 	}
 	checkWhole(t, path)
 }
+
+// A request is shed before its first statement or not at all: what it has cost would be lost.
+func TestSlowPoolShedsNothingThatHasBegun(t *testing.T) {
+	pools, err := pool.OpenSQLite(t.Context(), pool.Config{
+		Path: filepath.Join(t.TempDir(), "library.sqlite"), Timeout: time.Minute,
+		Read:  pool.Bounds{Size: 1, MaxWait: time.Microsecond, MaxWaitSetting: "DB_POOL_SHED_WAIT"},
+		Write: pool.Bounds{Size: 1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pools.Close()
+	s, err := store.OpenSQLite(t.Context(), pools, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Totals(t.Context(), store.Scope{}); err != nil { // from now on it knows the owners
+		t.Fatal(err)
+	}
+	held, err := pools.Read().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 3)
+	waiting := func(n int) {
+		t.Helper()
+		await(t, fmt.Sprintf("%d waiting", n), func() bool { return pools.Stats()[0].Waiting == n })
+	}
+	ask := func(ctx context.Context) { go func() { _, _, err := s.Totals(ctx, store.Scope{}); done <- err }() }
+
+	var first, later store.RequestStats
+	ask(store.WithRequest(t.Context(), &first, "r-1")) // first in line: never shed
+	waiting(1)
+	var refused *pool.AcquireError
+	if _, _, err := s.Totals(store.WithRequest(t.Context(), new(store.RequestStats), "r-2"), store.Scope{}); !errors.As(err, &refused) || refused.Reason != pool.ReasonShed {
+		t.Errorf("a new request: %v, want it shed", err)
+	}
+	later.Statements.Add(1)
+	ask(store.WithRequest(t.Context(), &later, "r-3"))
+	waiting(2)
+	ask(t.Context()) // nobody's request
+	waiting(3)
+	held.Release()
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package pool
+package gate
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 
 func TestGateServesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(3, 50)
+		g := New(3, 50)
 		for range 3 {
-			if _, got := g.acquire(t.Context(), 0); got != granted {
+			if _, got := g.Acquire(t.Context(), 0); got != Granted {
 				t.Fatalf("free slot: %v", got)
 			}
 		}
@@ -24,7 +24,7 @@ func TestGateServesInOrder(t *testing.T) {
 		var order []int
 		for i := range 50 {
 			go func() {
-				if _, got := g.acquire(t.Context(), time.Hour); got != granted {
+				if _, got := g.Acquire(t.Context(), time.Hour); got != Granted {
 					t.Errorf("waiter %d: %v", i, got)
 				}
 				mu.Lock()
@@ -35,7 +35,7 @@ func TestGateServesInOrder(t *testing.T) {
 		}
 		var want []int
 		for i := range 50 {
-			g.release()
+			g.Release()
 			synctest.Wait()
 			want = append(want, i)
 		}
@@ -47,56 +47,56 @@ func TestGateServesInOrder(t *testing.T) {
 
 func TestGateBoundsItsQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 2)
-		g.acquire(t.Context(), 0)
+		g := New(1, 2)
+		g.Acquire(t.Context(), 0)
 		for range 2 {
-			go g.acquire(t.Context(), time.Hour)
+			go g.Acquire(t.Context(), time.Hour)
 		}
 		synctest.Wait()
 		start := time.Now()
-		if _, got := g.acquire(t.Context(), time.Hour); got != queueFull || time.Since(start) != 0 {
-			t.Errorf("third waiter: %v after %v, want queueFull at once", got, time.Since(start))
+		if _, got := g.Acquire(t.Context(), time.Hour); got != QueueFull || time.Since(start) != 0 {
+			t.Errorf("third waiter: %v after %v, want QueueFull at once", got, time.Since(start))
 		}
-		g.release()
+		g.Release()
 		synctest.Wait()
-		go g.acquire(t.Context(), time.Hour) // a place is free again
+		go g.Acquire(t.Context(), time.Hour) // a place is free again
 		synctest.Wait()
-		if inUse, waiting, c := g.snapshot(); inUse != 1 || waiting != 2 || c.queueFull != 1 {
-			t.Errorf("in use %d, waiting %d, refused %d", inUse, waiting, c.queueFull)
+		if s := g.Snapshot(); s.InUse != 1 || s.Waiting != 2 || s.QueueFull != 1 {
+			t.Errorf("%+v", s)
 		}
-		g.release()
-		g.release()
+		g.Release()
+		g.Release()
 	})
 }
 
 func TestGateDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 8)
-		g.acquire(t.Context(), 0)
-		waited, got := g.acquire(t.Context(), 30*time.Second)
-		if got != timedOut || waited != 30*time.Second {
+		g := New(1, 8)
+		g.Acquire(t.Context(), 0)
+		waited, got := g.Acquire(t.Context(), 30*time.Second)
+		if got != TimedOut || waited != 30*time.Second {
 			t.Errorf("%v after %v", got, waited)
 		}
-		_, waiting, c := g.snapshot()
-		if waiting != 0 || c.timedOut != 1 || c.waitTotal != waited || c.waitMax != waited || c.waits != 1 || c.acquired != 1 {
-			t.Errorf("waiting %d, %+v", waiting, c)
+		s := g.Snapshot()
+		if s.Waiting != 0 || s.TimedOut != 1 || s.WaitTotal != waited || s.WaitMax != waited || s.Waits != 1 || s.Acquired != 1 {
+			t.Errorf("%+v", s)
 		}
-		g.release()
-		if _, got := g.acquire(t.Context(), 0); got != granted {
+		g.Release()
+		if _, got := g.Acquire(t.Context(), 0); got != Granted {
 			t.Errorf("after the release: %v", got)
 		}
 	})
 }
 
 func TestGateEndedContext(t *testing.T) {
-	g := newGate(1, 8)
+	g := New(1, 8)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, got := g.acquire(ctx, 0); got != cancelled {
+	if _, got := g.Acquire(ctx, 0); got != Cancelled {
 		t.Errorf("free slot, ended context: %v", got)
 	}
-	if inUse, _, c := g.snapshot(); inUse != 0 || c.cancelled != 1 {
-		t.Errorf("in use %d, %+v", inUse, c)
+	if s := g.Snapshot(); s.InUse != 0 || s.Cancelled != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -104,32 +104,32 @@ func TestGateEndedContext(t *testing.T) {
 func TestGateSlotMeetsDeadline(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(1, 8)
-			g.acquire(t.Context(), 0)
+			g := New(1, 8)
+			g.Acquire(t.Context(), 0)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			firstGot, secondGot := make(chan outcome, 1), make(chan outcome, 1)
+			firstGot, secondGot := make(chan Outcome, 1), make(chan Outcome, 1)
 			go func() {
-				_, got := g.acquire(ctx, time.Second)
+				_, got := g.Acquire(ctx, time.Second)
 				firstGot <- got
 			}()
 			synctest.Wait()
 			go func() {
-				_, got := g.acquire(t.Context(), time.Minute)
+				_, got := g.Acquire(t.Context(), time.Minute)
 				secondGot <- got
 			}()
 			time.Sleep(time.Second)
-			g.release()
+			g.Release()
 			first := <-firstGot
-			if first == granted {
-				g.release()
+			if first == Granted {
+				g.Release()
 			}
-			if second := <-secondGot; second != granted {
+			if second := <-secondGot; second != Granted {
 				t.Errorf("the second got %v after the first got %v", second, first)
 			}
-			g.release()
-			if inUse, waiting, _ := g.snapshot(); inUse != 0 || waiting != 0 {
-				t.Errorf("in use %d, waiting %d at the end", inUse, waiting)
+			g.Release()
+			if s := g.Snapshot(); s.InUse != 0 || s.Waiting != 0 {
+				t.Errorf("at the end: %+v", s)
 			}
 		})
 	}
@@ -137,24 +137,24 @@ func TestGateSlotMeetsDeadline(t *testing.T) {
 
 func TestGateClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 8)
-		g.acquire(t.Context(), 0)
+		g := New(1, 8)
+		g.Acquire(t.Context(), 0)
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if _, got := g.acquire(t.Context(), time.Hour); got != refusedClosed {
+				if _, got := g.Acquire(t.Context(), time.Hour); got != Closed {
 					t.Errorf("waiter: %v", got)
 				}
 			})
 		}
 		synctest.Wait()
-		g.close()
+		g.Close()
 		wg.Wait()
-		if _, got := g.acquire(t.Context(), 0); got != refusedClosed {
+		if _, got := g.Acquire(t.Context(), 0); got != Closed {
 			t.Errorf("late caller: %v", got)
 		}
-		g.release()
-		if g.tryAcquire() {
+		g.Release()
+		if g.TryAcquire() {
 			t.Error("a closed gate gave a slot")
 		}
 	})
@@ -166,7 +166,7 @@ func TestGateReleasedTwicePanics(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	newGate(1, 1).release()
+	New(1, 1).Release()
 }
 
 // The gate against a model of it: a list of waiters and a number of free slots.
@@ -181,12 +181,12 @@ func gateModel(t *testing.T, rnd *rand.Rand) {
 	const size, queue = 3, 6
 	type caller struct {
 		cancel context.CancelFunc
-		got    chan outcome
+		got    chan Outcome
 	}
-	g := newGate(size, queue)
+	g := New(size, queue)
 	var waiting []*caller
 	held := 0
-	expect := func(c *caller, want outcome) {
+	expect := func(c *caller, want Outcome) {
 		t.Helper()
 		synctest.Wait()
 		select {
@@ -203,17 +203,17 @@ func gateModel(t *testing.T, rnd *rand.Rand) {
 		case op < 5:
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			c := &caller{cancel: cancel, got: make(chan outcome, 1)}
+			c := &caller{cancel: cancel, got: make(chan Outcome, 1)}
 			go func() {
-				_, got := g.acquire(ctx, time.Hour)
+				_, got := g.Acquire(ctx, time.Hour)
 				c.got <- got
 			}()
 			switch {
 			case held < size:
-				expect(c, granted)
+				expect(c, Granted)
 				held++
 			case len(waiting) >= queue:
-				expect(c, queueFull)
+				expect(c, QueueFull)
 			default:
 				synctest.Wait()
 				waiting = append(waiting, c)
@@ -223,28 +223,27 @@ func gateModel(t *testing.T, rnd *rand.Rand) {
 			c := waiting[i]
 			waiting = slices.Delete(waiting, i, i+1)
 			c.cancel()
-			expect(c, cancelled)
+			expect(c, Cancelled)
 		case held > 0:
-			g.release()
+			g.Release()
 			if len(waiting) > 0 {
-				expect(waiting[0], granted)
+				expect(waiting[0], Granted)
 				waiting = waiting[1:]
 			} else {
 				held--
 			}
 		}
-		inUse, queued, _ := g.snapshot()
-		if inUse != held || queued != len(waiting) {
-			t.Fatalf("in use %d, waiting %d; the model has %d and %d", inUse, queued, held, len(waiting))
+		if s := g.Snapshot(); s.InUse != held || s.Waiting != len(waiting) {
+			t.Fatalf("in use %d, waiting %d; the model has %d and %d", s.InUse, s.Waiting, held, len(waiting))
 		}
 	}
-	g.close()
+	g.Close()
 }
 
 // Many callers that leave at random: never more holders than slots, and none missing afterwards.
 func TestGateUnderCrowd(t *testing.T) {
 	const size = 4
-	g := newGate(size, 64)
+	g := New(size, 64)
 	var mu sync.Mutex
 	holders := 0
 	var wg sync.WaitGroup
@@ -253,9 +252,9 @@ func TestGateUnderCrowd(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(uint64(i), 2))
 			for range 300 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rnd.IntN(300))*time.Microsecond)
-				_, got := g.acquire(ctx, time.Duration(1+rnd.IntN(300))*time.Microsecond)
+				_, got := g.Acquire(ctx, time.Duration(1+rnd.IntN(300))*time.Microsecond)
 				cancel()
-				if got != granted {
+				if got != Granted {
 					continue
 				}
 				mu.Lock()
@@ -267,16 +266,16 @@ func TestGateUnderCrowd(t *testing.T) {
 				mu.Lock()
 				holders--
 				mu.Unlock()
-				g.release()
+				g.Release()
 			}
 		})
 	}
 	wg.Wait()
-	inUse, waiting, c := g.snapshot()
-	if inUse != 0 || waiting != 0 {
-		t.Errorf("in use %d, waiting %d at the end", inUse, waiting)
+	s := g.Snapshot()
+	if s.InUse != 0 || s.Waiting != 0 {
+		t.Errorf("in use %d, waiting %d at the end", s.InUse, s.Waiting)
 	}
-	if total := c.acquired + c.timedOut + c.cancelled + c.queueFull; total != 64*300 {
-		t.Errorf("%d outcomes of %d calls: %+v", total, 64*300, c)
+	if total := s.Acquired + s.TimedOut + s.Cancelled + s.QueueFull; total != 64*300 {
+		t.Errorf("%d outcomes of %d calls: %+v", total, 64*300, s)
 	}
 }
