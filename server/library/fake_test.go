@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/words"
 )
 
 // A fakeStore keeps passages in memory, so that a test can stop a statement in
@@ -89,7 +90,7 @@ func (f *fakeStore) matches(sc store.Scope, q store.Query) (found []store.Match)
 	for _, p := range f.passages {
 		ok := p.Owner == "" || p.Owner == sc.Owner
 		for _, t := range q.Terms {
-			ok = ok && strings.Contains(" "+store.Fold(p.Content)+" ", " "+strings.Join(t.Words, " ")+" ")
+			ok = ok && strings.Contains(" "+words.Fold(p.Content)+" ", " "+strings.Join(t.Words, " ")+" ")
 		}
 		if ok {
 			found = append(found, store.Match{Passage: p, Score: 1 / float64(p.ID)})

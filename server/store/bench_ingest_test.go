@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/words"
 )
 
 // BenchmarkIngest stores books of ever new invented text.
@@ -102,7 +103,7 @@ func BenchmarkIndexText(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(passage)))
 			for b.Loop() {
-				store.IndexText(passage)
+				words.IndexText(passage)
 			}
 		})
 	}

@@ -7,9 +7,7 @@ import (
 	"github.com/tomehub/tomehub/internal/pool"
 )
 
-// IndexText and ChangeInterval are what tests outside of the package compare with.
-var IndexText = indexText
-
+// ChangeInterval is what tests outside of the package compare with.
 const ChangeInterval = changeInterval
 
 // OpenWithMigrations is OpenSQLite with other migrations than the program's.

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/words"
 )
 
 // Ingest stores a book, its passages, concepts and relations, in one
@@ -206,9 +207,9 @@ func (in *ingest) addPassages(ctx context.Context) error {
 		return err
 	}
 	return in.each(ctx, st.wordsAdd, func(exec execer) error {
-		var index indexer
+		var index words.Indexer
 		for i, p := range b.Passages {
-			if err := exec(in.first+int64(i), index.text(p.Content)); err != nil {
+			if err := exec(in.first+int64(i), index.Text(p.Content)); err != nil {
 				return err
 			}
 		}
@@ -254,7 +255,7 @@ func (in *ingest) addConcepts(ctx context.Context) error {
 	known := map[string]int64{} // folded name → id; 0: not known yet
 	var folds []string
 	for i, c := range b.Concepts {
-		fold := indexText(c.Name)
+		fold := words.IndexText(c.Name)
 		if fold == "" || len(c.Passages) == 0 {
 			continue
 		}

@@ -3,6 +3,8 @@ package store
 import (
 	"slices"
 	"strings"
+
+	"github.com/tomehub/tomehub/server/words"
 )
 
 // MaxQueryWords is how many words of a query are searched for. A passage has
@@ -33,7 +35,7 @@ func ParseQuery(text string) (Query, error) {
 	left := MaxQueryWords
 	add := func(run string) {
 		var t Term
-		for w := range words(run) {
+		for w := range words.Split(run) {
 			if left == 0 {
 				q.Truncated = true
 				break
@@ -45,7 +47,7 @@ func ParseQuery(text string) (Query, error) {
 			q.Terms = append(q.Terms, t)
 		}
 	}
-	rest := Fold(straightQuotes.Replace(text))
+	rest := words.Fold(straightQuotes.Replace(text))
 	for rest != "" && !q.Truncated {
 		plain, phrase, after := cutPhrase(rest)
 		for run := range strings.FieldsSeq(plain) {
@@ -117,7 +119,7 @@ func (q Query) fts5() (string, error) {
 	for _, t := range q.Terms {
 		first := true
 		for _, part := range t.Words {
-			for w := range words(Fold(part)) {
+			for w := range words.Split(words.Fold(part)) {
 				switch {
 				case !first:
 					b.WriteByte(' ')

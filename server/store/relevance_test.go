@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/words"
 )
 
 // bm25 is the ranking formula of FTS5 as its documentation gives it, in plain Go.
@@ -85,7 +86,7 @@ func TestRelevance(t *testing.T) {
 		}
 		stored = append(stored, in)
 		for j, p := range book.Passages {
-			plain.docs[in.PassageIDs[j]] = strings.Fields(store.IndexText(p.Content))
+			plain.docs[in.PassageIDs[j]] = strings.Fields(words.IndexText(p.Content))
 		}
 	}
 	compareRelevance(t, s, plain)

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,6 +20,28 @@ var (
 		"to from with after before let hence therefore what who how why not no or yet his her their our my all some such whence wherefore nor upon " +
 		"bu şu o ve ama fakat ancak bir çünkü böylece sonra ben sen biz siz onlar her hiç ne nasıl neden eğer için ise burada orada artık daha oysa")
 )
+
+// Sentences yields the sentences of a passage in their order, trimmed, none of them empty. It costs one pass over the
+// passage, and another to tell Turkish when there is a letter beyond ASCII.
+func Sentences(passage string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		var guess languageGuess
+		if strings.IndexFunc(passage, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+			guess.add(passage)
+		}
+		turkish, more := guess.language() == "tr", true
+		for para := range strings.SplitSeq(passage, paragraphSep) {
+			sentences(para, turkish, func(start, end int) {
+				if s := strings.TrimSpace(para[start:end]); more && s != "" {
+					more = yield(s)
+				}
+			})
+			if !more {
+				return
+			}
+		}
+	}
+}
 
 // sentences calls emit with the byte range of every sentence of p, white space after it included, so that the ranges
 // together are p. A full stop after an abbreviation, an initial, an ordinal or within a number ends nothing; quotation

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,4 +85,27 @@ func TestCountWords(t *testing.T) {
 	f("the 光", 2)
 	f(strings.Repeat("a", 255), 1)
 	f(strings.Repeat("a", 1024), 5) // so that no passage grows without bound
+}
+
+func TestSentencesOfAPassage(t *testing.T) {
+	f := func(passage string, want ...string) {
+		t.Helper()
+		var got []string
+		for s := range Sentences(passage) {
+			got = append(got, s)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", passage, got, want)
+		}
+	}
+	f("")
+	f("\n\n \n\n")
+	f("One. Two.\n\nThree without a stop\n\nFour.", "One.", "Two.", "Three without a stop", "Four.")
+	f("Bu, 19. Yüzyıl için çok önemli bir konu olarak görülür ve daha sonra da öyle kalır; çünkü her şey ona göre olur. Sonra ne oldu?",
+		"Bu, 19. Yüzyıl için çok önemli bir konu olarak görülür ve daha sonra da öyle kalır; çünkü her şey ona göre olur.", "Sonra ne oldu?")
+	for s := range Sentences("One. Two. Three.\n\nFour.") {
+		if s == "Two." {
+			break // must not be yielded to again
+		}
+	}
 }

@@ -1,6 +1,9 @@
-package store
+// Package words says what a word is and when two are the same, for everything that compares
+// words: the index, queries, and the answers drawn from passages.
+package words
 
 import (
+	"iter"
 	"slices"
 	"sync"
 	"unicode"
@@ -155,16 +158,16 @@ func dropped(r rune) bool {
 	return unicode.In(r, unicode.Inherited, unicode.Cyrillic, unicode.Greek, unicode.Hebrew, unicode.Arabic, unicode.Syriac)
 }
 
-// words cuts folded text into its words. A word is a run of letters and digits;
+// Split cuts folded text into its words. A word is a run of letters and digits;
 // each Chinese character and each kana is a word of its own, because those
 // scripts put no spaces between words and a search for part of a run would
 // otherwise find nothing.
-func words(folded string) func(yield func(string) bool) {
+func Split(folded string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		start := -1 // of the current word
 		for i, r := range folded {
 			switch {
-			case !wordRune(r):
+			case !IsRune(r):
 				if start >= 0 && !yield(folded[start:i]) {
 					return
 				}
@@ -187,12 +190,12 @@ func words(folded string) func(yield func(string) bool) {
 	}
 }
 
-// wordRune reports whether r belongs to a word. It is the part on which Unicode
+// IsRune reports whether r belongs to a word. It is the part on which Unicode
 // today and SQLite's tokeniser agree: the tokeniser follows an older Unicode,
 // in which the New Tai Lue vowels were no letters yet (and much that is not
 // assigned there, as newer emoji, counts as a letter). Both facts are held by a
 // test over all of Unicode against the driver in use.
-func wordRune(r rune) bool {
+func IsRune(r rune) bool {
 	if r < utf8.RuneSelf {
 		return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z'
 	}
@@ -202,25 +205,25 @@ func wordRune(r rune) bool {
 	return !(r >= 0x19B0 && r <= 0x19C9) && r != 0x1CF2 && r != 0x1CF3
 }
 
-// ideograph reports whether r, a wordRune, stands as a word of its own.
+// ideograph reports whether r, a rune of a word, stands as a word of its own.
 func ideograph(r rune) bool {
 	return r >= 0x3040 && (r <= 0x30FF || // hiragana and katakana
 		r >= 0x3400 && r <= 0x4DBF || r >= 0x4E00 && r <= 0x9FFF || r >= 0xF900 && r <= 0xFAFF ||
 		r >= 0x20000 && r <= 0x3FFFF)
 }
 
-// indexer turns text into what the full-text index is given. It keeps its
-// buffers, so that the passages of a book share them.
-type indexer struct {
+// An Indexer turns text into what the full-text index is given. It keeps its
+// buffers, so that the passages of a book share them; the zero Indexer is ready.
+type Indexer struct {
 	cut    []byte // words found so far, one space between them
 	folded []byte // the character at hand
 	inWord bool   // whether the next letter continues the last word
 }
 
-// text returns the words of content, folded, with one space between them, as
-// words cuts them out of Fold(content), in one pass. The index's tokeniser finds
+// Text returns the words of content, folded, with one space between them, as
+// Split cuts them out of Fold(content), in one pass. The index's tokeniser finds
 // exactly these words in it.
-func (x *indexer) text(content string) string {
+func (x *Indexer) Text(content string) string {
 	if !composed(content) {
 		content = norm.NFC.String(content)
 	}
@@ -251,10 +254,10 @@ func (x *indexer) text(content string) string {
 }
 
 // add adds folded characters, of which there are several where one was opened.
-func (x *indexer) add(folded []byte) {
+func (x *Indexer) add(folded []byte) {
 	for len(folded) > 0 {
 		r, n := utf8.DecodeRune(folded)
-		word, alone := wordRune(r), ideograph(r)
+		word, alone := IsRune(r), ideograph(r)
 		if word {
 			if (!x.inWord || alone) && len(x.cut) > 0 {
 				x.cut = append(x.cut, ' ')
@@ -269,12 +272,12 @@ func (x *indexer) add(folded []byte) {
 // asciiWords are the folded letters and digits of ASCII, 0 for what stands between words.
 var asciiWords = func() (table [utf8.RuneSelf]byte) {
 	for c := range byte(utf8.RuneSelf) {
-		if wordRune(rune(c)) {
+		if IsRune(rune(c)) {
 			table[c] = byte(unicode.ToLower(rune(c)))
 		}
 	}
 	return table
 }()
 
-// indexText is text for a single string.
-func indexText(content string) string { return new(indexer).text(content) }
+// IndexText is Indexer.Text for a single string.
+func IndexText(content string) string { return new(Indexer).Text(content) }
