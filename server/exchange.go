@@ -27,6 +27,8 @@ type exchange struct {
 	client string // key of the client's address
 	owner  string // who the caller is; "" is the shared library alone
 
+	answering time.Duration // spent in Deps.Answerer, which may wait for another service
+
 	status int    // set when it differs from the one written: statusClientGone
 	code   string // of a refusal
 	err    error  // cause of a 5xx
@@ -136,7 +138,7 @@ func (s *Server) recover(c *gin.Context) {
 // shed are counted by the route statistics alone: an overload is no reason to write more.
 func (s *Server) logExchange(c *gin.Context, x *exchange, status int, elapsed time.Duration) {
 	failed := status == http.StatusInternalServerError
-	slow := s.cfg.SlowRequest > 0 && elapsed >= s.cfg.SlowRequest && status != http.StatusServiceUnavailable
+	slow := s.cfg.SlowRequest > 0 && elapsed-x.answering >= s.cfg.SlowRequest && status != http.StatusServiceUnavailable
 	level, message := slog.LevelInfo, "request"
 	switch {
 	case failed:
@@ -163,6 +165,9 @@ func (s *Server) logExchange(c *gin.Context, x *exchange, status int, elapsed ti
 		slog.Float64("acquire_wait_ms", float64(x.db.AcquireWaitNs.Load())/1e6),
 		slog.Int("bytes", max(c.Writer.Size(), 0)),
 		slog.String("client", x.client),
+	}
+	if x.answering > 0 {
+		attrs = append(attrs, slog.Int64("answering_ms", x.answering.Milliseconds()))
 	}
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", x.code))

@@ -20,9 +20,15 @@ func (s *Server) search(c *gin.Context) {
 		return
 	}
 	ctx := c.Request.Context()
-	result, err := s.lib.Search(ctx, exchangeOf(c).scope(), req)
+	asked := req.SearchRequest
+	asked.IncludeDetails = asked.IncludeDetails || req.answer
+	result, err := s.lib.Search(ctx, exchangeOf(c).scope(), asked)
 	if err != nil {
 		s.fail(c, err)
+		return
+	}
+	if req.answer {
+		s.searchAnswered(c, req, result)
 		return
 	}
 	buf := buffers.Get().(*bytes.Buffer)
@@ -38,27 +44,33 @@ func (s *Server) search(c *gin.Context) {
 
 // searchFields are the parameters of a search, from the URL and the body alike.
 type searchFields struct {
-	query, cursor setting[string]
-	details       setting[bool]
-	page, size    setting[int64]
+	query, cursor   setting[string]
+	details, answer setting[bool]
+	page, size      setting[int64]
+}
+
+// A searchRequest is a search and whether an answer is wanted with it.
+type searchRequest struct {
+	library.SearchRequest
+	answer bool
 }
 
 // decodeSearch reads the parameters from the URL and from the body. A body is JSON when it
 // begins like JSON, whatever its Content-Type says: curl -d calls everything a form.
-func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request) (library.SearchRequest, error) {
+func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request) (searchRequest, error) {
 	var f searchFields
 	if r.URL.RawQuery != "" {
 		err := walkValues(r.URL.RawQuery, "malformed_url", func(name, v string) error { return f.takeValue(name, v, inURL) })
 		if err != nil {
-			return library.SearchRequest{}, err
+			return searchRequest{}, err
 		}
 	}
 	body, err := s.readBody(w, r, s.cfg.MaxBodyBytes, "")
 	if err != nil {
-		return library.SearchRequest{}, err
+		return searchRequest{}, err
 	}
 	if err := f.takeBody(r, body); err != nil {
-		return library.SearchRequest{}, err
+		return searchRequest{}, err
 	}
 	return f.request()
 }
@@ -90,12 +102,12 @@ func (f *searchFields) takeValue(name, v string, from source) error {
 		return f.query.set(v, from, name)
 	case "cursor":
 		return f.cursor.set(v, from, name)
-	case "include_details":
+	case "include_details", "answer":
 		on, err := parseBool(name, v)
 		if err != nil {
 			return err
 		}
-		return f.details.set(on, from, name)
+		return f.flag(name).set(on, from, name)
 	case "include":
 		return f.include(strings.Split(v, ","), from)
 	case "page", "page_size", "max_results":
@@ -124,12 +136,12 @@ func (f *searchFields) takeJSON(name string, raw json.RawMessage) error {
 			return err
 		}
 		return f.cursor.set(v, inBody, name)
-	case "include_details":
+	case "include_details", "answer":
 		on, err := jsonBool(name, raw)
 		if err != nil {
 			return err
 		}
-		return f.details.set(on, inBody, name)
+		return f.flag(name).set(on, inBody, name)
 	case "include":
 		var list []string
 		if raw[0] == '[' && json.Unmarshal(raw, &list) == nil {
@@ -148,6 +160,13 @@ func (f *searchFields) takeJSON(name string, raw json.RawMessage) error {
 		return f.number(name, n, inBody)
 	}
 	return nil
+}
+
+func (f *searchFields) flag(name string) *setting[bool] {
+	if name == "answer" {
+		return &f.answer
+	}
+	return &f.details
 }
 
 // include takes a list of what to include; "details" is all there is.
@@ -187,18 +206,18 @@ func outOfRange(name, digits string) error {
 }
 
 // request makes the search, with the defaults in place.
-func (f *searchFields) request() (library.SearchRequest, error) {
+func (f *searchFields) request() (searchRequest, error) {
 	if strings.TrimSpace(f.query.value) == "" {
-		return library.SearchRequest{}, badRequest(library.CodeQueryEmpty, `there is nothing to search for: give q or query, such as /api/search?q=dasein or {"query":"dasein"}`)
+		return searchRequest{}, badRequest(library.CodeQueryEmpty, `there is nothing to search for: give q or query, such as /api/search?q=dasein or {"query":"dasein"}`)
 	}
 	page, size := f.pages()
 	if f.cursor.value != "" && !f.page.isSet() {
 		page = 0 // the cursor's
 	}
-	return library.SearchRequest{
+	return searchRequest{library.SearchRequest{
 		Query: f.query.value, Cursor: f.cursor.value, IncludeDetails: f.details.value,
 		Page: page, PageSize: size,
-	}, nil
+	}, f.answer.value}, nil
 }
 
 // pages returns the page and its size, with the defaults in place.

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
@@ -57,6 +58,10 @@ type Deps struct {
 	// its background work; closing it is the caller's.
 	LimitStorage limit.Storage
 
+	// Answerer answers searches that want an answer; nil answers with sentences of the passages.
+	// Closing it is the caller's.
+	Answerer Answerer
+
 	// The sources of what the health routes and the admin listener show.
 	Pools      func() []pool.Stats
 	Cache      func() any
@@ -77,6 +82,7 @@ type Server struct {
 	lib      Library
 	log      *slog.Logger
 	identity identity.Verifier
+	answerer Answerer
 	limits   *limits
 	pinger   *pinger
 	cors     *cors
@@ -106,7 +112,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, fmt.Errorf("configure server: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, deps: deps, lib: deps.Library, log: deps.Logger, identity: deps.Identity,
+		cfg: cfg, deps: deps, lib: deps.Library, log: deps.Logger, identity: deps.Identity, answerer: deps.Answerer,
 		limits: limits, cors: newCORS(cfg.CORSOrigins), started: time.Now(),
 	}
 	if s.log == nil {
@@ -114,6 +120,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	if s.identity == nil {
 		s.identity = identity.Off{}
+	}
+	if s.answerer == nil {
+		if s.answerer, err = answer.New(answer.Config{}); err != nil {
+			return nil, fmt.Errorf("configure server: %w", err)
+		}
 	}
 	s.inFlight.ended = make(chan struct{}, 1)
 	s.pinger = newPinger(deps.Library.Ping)

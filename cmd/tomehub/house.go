@@ -14,6 +14,7 @@ import (
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server"
+	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/library"
@@ -28,7 +29,8 @@ type house struct {
 	store   *store.SQLite
 	library *library.Library
 	breaker *breaker.Breaker // before the database; nil when there is none
-	limits  limit.Storage    // nil until newServer
+	answers *answer.Answerer // nil until newServer, as is the next
+	limits  limit.Storage
 }
 
 // libraryFile is the name of the embedded library within --data-dir.
@@ -71,6 +73,9 @@ func openHouse(ctx context.Context, c *serveSettings, logger *slog.Logger) (*hou
 // close closes what is open, in the order opposite to opening.
 func (h *house) close() error {
 	var faults []error
+	if h.answers != nil {
+		h.answers.Close()
+	}
 	if h.limits != nil {
 		faults = append(faults, h.limits.Close())
 	}
@@ -145,6 +150,13 @@ func (c *serveSettings) serverConfig() server.Config {
 	return cfg
 }
 
+func (c *serveSettings) answerConfig(logger *slog.Logger) answer.Config {
+	return answer.Config{Logger: logger, Chat: answer.Chat{
+		URL: c.answerURL, Model: c.answerModel, APIKey: answer.Key(c.answerKey.reveal()),
+		Timeout: c.answerTimeout, IdleTimeout: c.answerIdle, Slots: c.answerSlots, MaxTokens: c.answerTokens,
+	}}
+}
+
 // verifier tells who callers are, as --auth says.
 func (c *serveSettings) verifier(logger *slog.Logger) (identity.Verifier, error) {
 	if c.auth == "off" {
@@ -167,8 +179,11 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 	if err != nil {
 		return nil, err
 	}
+	if h.answers, err = answer.New(c.answerConfig(logger)); err != nil {
+		return nil, err
+	}
 	deps := server.Deps{
-		Library: h.library, Identity: verifier, Logger: logger, Level: &a.level,
+		Library: h.library, Answerer: h.answers, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
 		Cache: func() any { return h.library.CacheStats() }, Breakers: h.breakers,
 		Ready: func(public, admin net.Addr) { a.announce(c, logger, public, admin) },

@@ -20,10 +20,11 @@ const module = "github.com/tomehub/tomehub"
 // Arrows run one way, downward; server, profiler and loadtest never meet.
 var mayImport = map[string][]string{
 	"cmd/tomehub": {
-		"internal/pool", "loadtest", "profiler", "reports", "scenarios", "server", "server/breaker", "server/identity",
+		"internal/pool", "loadtest", "profiler", "reports", "scenarios", "server", "server/answer", "server/breaker", "server/identity",
 		"server/library", "server/library/demo", "server/limit", "server/store",
 	},
-	"server":                 {"internal/gate", "internal/pool", "server/breaker", "server/identity", "server/library", "server/limit", "server/store"},
+	"server":                 {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/library", "server/limit", "server/store"},
+	"server/answer":          {"server/breaker", "server/library/extract", "server/words"},
 	"server/breaker":         {},
 	"server/identity":        {},
 	"server/limit":           {},
@@ -55,7 +56,7 @@ var onlyIn = map[string]string{
 	"github.com/vbauerster/mpb/v8":            "cmd/tomehub",
 	"github.com/joho/godotenv":                "cmd/tomehub",
 	"github.com/yuin/goldmark":                "server/library/extract",
-	"github.com/maypok86/otter/v2":            "server/library server/identity",
+	"github.com/maypok86/otter/v2":            "server/answer server/library server/identity",
 	"github.com/sony/gobreaker/v2":            "server/breaker",
 	"github.com/golang-jwt/jwt/v5":            "server/identity",
 	"github.com/shirou/gopsutil/v3":           "loadtest server",

@@ -49,7 +49,7 @@ func flagsReference(root *cobra.Command) string {
 	var b bytes.Buffer
 	b.WriteString("# Commands and settings\n\nWritten by `make docs` from the program; do not edit.\n\n" +
 		"A flag wins over the environment name in brackets, that over a line in `.env`, that over the preset of `--phase`, that over the default.\n" +
-		"Passwords have no flag: `DB_PASSWORD`, or `DB_PASSWORD_FILE` naming a file. Exit codes: 0 ok, 1 error, 2 usage, 3 a check failed,\n" +
+		"Secrets have no flag: `DB_PASSWORD`, `ANSWER_API_KEY`, or the same with `_FILE` naming a file. Exit codes: 0 ok, 1 error, 2 usage, 3 a check failed,\n" +
 		"4 inconclusive, 75 restart wanted.\n")
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {

@@ -25,7 +25,7 @@ requests in flight are finished, and the process exits with 0.
 
 Every setting is a flag and a name in the environment, shown in brackets. Flags win over
 the environment, that over the .env file, that over the preset of --phase. Passwords have
-no flag: set DB_PASSWORD, or DB_PASSWORD_FILE to a file that holds it.
+no flag: set DB_PASSWORD or ANSWER_API_KEY, or the same with _FILE to a file that holds it.
 
 SIGUSR1 turns debug logging on, and off again.`,
 		Example: `  tomehub serve --demo                      try it: http://127.0.0.1:5001/api/search?q=dasein

@@ -42,6 +42,10 @@ type serveSettings struct {
 	limitIngest, limitTotal              int
 	limitStorage                         string
 	maxStreams                           int
+	answerURL, answerModel               string
+	answerKey                            secret
+	answerTimeout, answerIdle            time.Duration
+	answerSlots, answerTokens            int
 	auth                                 string
 	insecureNoAuth                       bool
 	firebaseProject, firebaseKeys        string
@@ -79,6 +83,7 @@ func (c *serveSettings) register(s *settings) {
 	c.registerCache(s)
 	c.breakerSettings.register(s)
 	c.registerLimits(s)
+	c.registerAnswers(s)
 	c.registerIdentity(s)
 	c.registerLife(s)
 }
@@ -147,6 +152,18 @@ func (c *serveSettings) registerLimits(s *settings) {
 	s.add(intValue{&c.maxStreams, 1, 1000000}, "max-concurrent-streams", "MAX_CONCURRENT_STREAMS", "slots for streamed answers; this version streams none")
 }
 
+func (c *serveSettings) registerAnswers(s *settings) {
+	s.add(endpointValue{&c.answerURL}, "answer-url", "ANSWER_URL", "chat-completions API that writes answers, such as http://127.0.0.1:11434/v1; empty answers with sentences of the passages")
+	s.add(textValue{&c.answerModel}, "answer-model", "ANSWER_MODEL", "model that --answer-url is asked for")
+	s.addSecret(&c.answerKey, "ANSWER_API_KEY", "key of --answer-url, sent as a bearer token; empty sends none")
+	c.answerTimeout, c.answerIdle = 20*time.Second, 5*time.Second
+	s.add(durationValue{&c.answerTimeout, 10 * time.Millisecond, hour}, "answer-timeout", "TOMEHUB_ANSWER_TIMEOUT", "longest time of one answer; sentences of the passages stand in for one that is not done")
+	s.add(durationValue{&c.answerIdle, 10 * time.Millisecond, hour}, "answer-idle-timeout", "TOMEHUB_ANSWER_IDLE_TIMEOUT", "longest silence of --answer-url before or within an answer")
+	c.answerSlots, c.answerTokens = 4, 512
+	s.add(intValue{&c.answerSlots, 1, 10000}, "answer-concurrency", "TOMEHUB_ANSWER_CONCURRENCY", "answers that --answer-url writes at the same time; as many more wait 100ms, the rest are not sent")
+	s.add(intValue{&c.answerTokens, 1, 32768}, "answer-max-tokens", "TOMEHUB_ANSWER_MAX_TOKENS", "longest answer asked of the model, tokens")
+}
+
 func (c *serveSettings) registerIdentity(s *settings) {
 	c.auth = "off"
 	s.add(choiceValue{&c.auth, []string{"off", "firebase", "firebase-emulator"}}, "auth", "TOMEHUB_AUTH", "who a caller is: off believes X-Tomehub-User, firebase verifies ID tokens, firebase-emulator takes unsigned ones")
@@ -209,6 +226,7 @@ func (c *serveSettings) validate() error {
 	if !c.insecureNoAuth && reachable(c.adminListen) {
 		fault("--admin-listen %s is reached by other machines, and the admin listener (pprof, statements, log level) asks nobody who they are: use a loopback address, or --insecure-no-auth if that is meant", c.adminListen)
 	}
+	faults = append(faults, c.answerConfig(nil).Validate())
 	if _, err := c.verifier(slog.New(slog.DiscardHandler)); err != nil {
 		faults = append(faults, err)
 	}

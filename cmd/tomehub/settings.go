@@ -46,7 +46,7 @@ func (v *givenValue) Set(text string) error {
 // shownText is what may be printed of a text that a value refused.
 func shownText(v pflag.Value, text string) string {
 	switch v.(type) {
-	case storageValue, dsnValue:
+	case storageValue, dsnValue, endpointValue:
 		return masked
 	}
 	return text

@@ -117,6 +117,48 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+func TestAnswerSettings(t *testing.T) {
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(keyFile, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, s, err := resolveServe(t, []string{"--answer-timeout=9s"}, map[string]string{
+		"ANSWER_URL": "http://127.0.0.1:11434/v1", "ANSWER_MODEL": "qwen3", "ANSWER_API_KEY_FILE": keyFile,
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat := c.answerConfig(nil).Chat
+	if string(chat.APIKey) != "hunter2" || chat.Model != "qwen3" || chat.URL != "http://127.0.0.1:11434/v1" || chat.Timeout != 9*time.Second || chat.IdleTimeout != 5*time.Second || chat.Slots != 4 {
+		t.Errorf("%+v", chat)
+	}
+	var out bytes.Buffer
+	if err := s.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Fprintf(&out, "%+v %#v", chat, chat); strings.Contains(out.String(), "hunter2") {
+		t.Errorf("the key is printed:\n%s", out.String())
+	}
+
+	f := func(env map[string]string, want string) {
+		t.Helper()
+		_, s, err := resolveServe(t, nil, env, "")
+		var out bytes.Buffer
+		_ = s.print(&out)
+		if exitCode(err) != exitUsage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want a usage error with %q", env, err, want)
+		} else if fmt.Fprint(&out, err); strings.Contains(out.String(), "hunter2") {
+			t.Errorf("a secret is printed:\n%s", out.String())
+		}
+	}
+	f(map[string]string{"ANSWER_URL": "http://127.0.0.1:11434/v1"}, "ANSWER_MODEL has 0 bytes")
+	f(map[string]string{"ANSWER_MODEL": "m"}, "but ANSWER_URL is empty")
+	f(map[string]string{"ANSWER_URL": "https://k:hunter2@example.org", "ANSWER_MODEL": "m"}, "the key belongs in ANSWER_API_KEY")
+	f(map[string]string{"ANSWER_URL": "https://example.org/?key=hunter2", "ANSWER_MODEL": "m"}, "the key belongs in ANSWER_API_KEY")
+	f(map[string]string{"TOMEHUB_ANSWER_TIMEOUT": "1s"}, "--answer-idle-timeout is 5s, longer than --answer-timeout 1s")
+	f(map[string]string{"ANSWER_URL": "http://[::1", "ANSWER_MODEL": "m", "ANSWER_API_KEY": "hunter2\nX: y"}, "ANSWER_URL (from environment)")
+}
+
 func TestSecretsAreNeverPrinted(t *testing.T) {
 	passwordFile := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(passwordFile, []byte("hunter2\n"), 0o600); err != nil {

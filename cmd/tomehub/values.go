@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tomehub/tomehub/server/answer"
 )
 
 // The flag values of this program. Each parses what an operator may write, in a
@@ -244,6 +246,29 @@ func (v storageValue) Set(s string) error {
 	if u.Scheme == "memory" {
 		*v.p = memoryStorage
 	}
+	return nil
+}
+
+// endpointValue is where an API is; it has no place for a password.
+type endpointValue struct{ p *string }
+
+func (v endpointValue) Type() string { return "url" }
+
+func (v endpointValue) String() string {
+	if v.p == nil {
+		return ""
+	}
+	return *v.p
+}
+
+func (v endpointValue) Set(s string) error {
+	s = strings.TrimSpace(s)
+	if s != "" {
+		if _, err := answer.ParseURL(s); err != nil {
+			return err
+		}
+	}
+	*v.p = s
 	return nil
 }
 

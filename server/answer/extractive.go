@@ -26,7 +26,7 @@ const (
 
 // The weights of a sentence, chosen by reading answers from the demo library and from Opticks.
 const (
-	tooAlike   = 0.5  // Jaccard index of the words from which two sentences say the same
+	tooAlike   = 0.6  // Jaccard index of the words from which two sentences say the same
 	novelty    = 0.4  // what likeness to a sentence already chosen costs
 	rankWeight = 0.3  // part of the score that fades with the passage's rank
 	leadBonus  = 0.05 // for the sentence that begins a passage

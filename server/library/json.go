@@ -95,6 +95,18 @@ func (r SearchResult) AppendJSON(dst []byte) ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
+// WithoutDetails returns r as a search without details answers it. Its JSON is encoded anew: it
+// is for those who needed the details themselves.
+func (r SearchResult) WithoutDetails() SearchResult {
+	results := make([]Result, len(r.Results))
+	for i, m := range r.Results {
+		results[i] = m
+		results[i].Content, results[i].SourceType, results[i].Metadata = "", "", nil
+	}
+	r.Results, r.page = results, nil
+	return r
+}
+
 // MarshalJSON writes what AppendJSON writes.
 func (r SearchResult) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil) }
 
