@@ -13,6 +13,7 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi/datamodel/high/v3"
 
+	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/library"
 )
 
@@ -123,6 +124,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 	f(s, "GET", "/api/search?q=time&page_size=2&cursor="+next, "", "", 200)
 	f(s, "POST", "/api/search", curlForm, "q=dasein", 200)
+	f(s, "GET", "/api/search?q=time&answer=true", "", "", 200)
+	f(s, "GET", "/api/search?q=nosuchwordanywhere&answer=true", "", "", 200)
+	down := h.deps()
+	down.Answerer = openAnswers(t, answer.Chat{URL: "http://127.0.0.1:1"})
+	f(newServer(t, cfg, down).Handler(), "POST", "/api/search", jsonBody, `{"query":"time","answer":true}`, 200)
 	f(s, "GET", "/api/search", "", "", 400)
 	f(s, "POST", "/api/search", jsonBody, `{"query":"a","page":0}`, 400)
 	f(s, "POST", "/api/search", jsonBody, `{"q":"`+strings.Repeat("a", 70<<10)+`"}`, 413)
