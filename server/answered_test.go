@@ -154,7 +154,7 @@ func TestHungAnswersHoldNothing(t *testing.T) {
 	}
 	cancel() // the clients leave, and nobody waits for the API any more
 	waiting.Wait()
-	if got := deps.Answerer.(*answer.Answerer).Stats(); got.ClientGone != 20 || got.API.InUse != 0 || got.API.Breaker.Failures != 0 {
+	if got := deps.Answerer.(*answer.Answerer).Stats(); got.ClientGone != 20 || got.API.InUse != 0 || got.Degraded[answer.ReasonTimeout] != 0 {
 		t.Errorf("%+v, API %+v", got, got.API)
 	}
 }

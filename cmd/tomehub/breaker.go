@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/breaker"
 )
 
@@ -45,6 +46,23 @@ func (c *breakerSettings) databaseBreaker(logger *slog.Logger) (*breaker.Breaker
 		Name: "database", Setting: "--breaker", Sentinel: pool.ErrUnavailable, Logger: logger,
 		Failures: c.breakerFailures, Ratio: float64(c.breakerPercent) / 100, Window: c.breakerWindow,
 		Slow: c.breakerSlow, OpenFor: c.breakerOpen, Classify: classify,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w (--breaker-…)", err)
+	}
+	return b, nil
+}
+
+// answerBreaker returns the breaker before the answer service, or nil when there is none. That
+// has times of its own for what is slow.
+func (c *breakerSettings) answerBreaker(logger *slog.Logger) (*breaker.Breaker, error) {
+	if !c.breaker {
+		return nil, nil
+	}
+	b, err := breaker.New(breaker.Config{
+		Name: "answer service", Setting: "--breaker", Logger: logger,
+		Failures: c.breakerFailures, Ratio: float64(c.breakerPercent) / 100, Window: c.breakerWindow,
+		OpenFor: c.breakerOpen, Classify: answer.Judge,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w (--breaker-…)", err)

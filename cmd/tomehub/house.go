@@ -29,8 +29,10 @@ type house struct {
 	store   *store.SQLite
 	library *library.Library
 	breaker *breaker.Breaker // before the database; nil when there is none
-	answers *answer.Answerer // nil until newServer, as is the next
-	limits  limit.Storage
+	limits  limit.Storage    // nil until newServer, as are the next two
+
+	answers   *answer.Answerer
+	answering *breaker.Breaker // before the API that writes answers; nil when there is none
 }
 
 // libraryFile is the name of the embedded library within --data-dir.
@@ -179,7 +181,7 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 	if err != nil {
 		return nil, err
 	}
-	if h.answers, err = answer.New(c.answerConfig(logger)); err != nil {
+	if err := h.openAnswers(c, logger); err != nil {
 		return nil, err
 	}
 	deps := server.Deps{
@@ -214,7 +216,23 @@ func (h *house) breakers() []breaker.Stats {
 	if h.breaker != nil {
 		list = append(list, h.breaker.Stats())
 	}
+	if b := h.answering; b != nil {
+		list = append(list, b.Stats())
+	}
 	return list
+}
+
+// openAnswers makes what answers. Without an API there is nothing that a breaker could break.
+func (h *house) openAnswers(c *serveSettings, logger *slog.Logger) (err error) {
+	cfg := c.answerConfig(logger)
+	if cfg.Chat.URL != "" {
+		if h.answering, err = c.answerBreaker(logger); err != nil {
+			return err
+		}
+		cfg.Chat.Breaker = h.answering
+	}
+	h.answers, err = answer.New(cfg)
+	return err
 }
 
 // fillDemo fills an empty library with what is the same on every machine; one that holds

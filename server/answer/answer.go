@@ -8,6 +8,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/tomehub/tomehub/server/breaker"
 )
 
 // Passage is what an answer may be drawn from.
@@ -91,9 +93,9 @@ type Chat struct {
 	CacheTTL   time.Duration // answers are kept this long; default 10 min, negative keeps none
 	CacheBytes int           // of the answers kept; default 4 MiB
 
-	// The API is left alone for OpenFor after Failures calls in a row failed. Default 10 s and 5.
-	Failures int
-	OpenFor  time.Duration
+	// Breaker keeps calls from an API that fails, and is told of each how it ended. It must
+	// classify by Judge. Nil is none.
+	Breaker *breaker.Breaker
 }
 
 // Key is a secret. It prints as stars wherever it is formatted or logged.

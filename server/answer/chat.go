@@ -22,13 +22,12 @@ import (
 
 // chat asks a chat-completions API.
 type chat struct {
-	cfg     Chat
-	url     string
-	client  *http.Client
-	slots   *slots
-	breaker *breaker.Breaker
-	cache   *otter.Cache[promptKey, Result] // nil keeps nothing
-	log     *slog.Logger
+	cfg    Chat
+	url    string
+	client *http.Client
+	slots  *slots
+	cache  *otter.Cache[promptKey, Result] // nil keeps nothing
+	log    *slog.Logger
 
 	calls, hits atomic.Int64
 	coolUntil   atomic.Int64 // Unix nanoseconds; the API asked to be left alone until then
@@ -46,10 +45,7 @@ func newChat(cfg Chat, log *slog.Logger) (*chat, error) {
 	if cfg.APIKey != "" && inTheClear(u) {
 		log.Warn("answer API key is sent unencrypted", "setting", settingURL)
 	}
-	c.breaker, err = breaker.New(breaker.Config{
-		Name: "answer API", Setting: settingURL, Logger: log, Failures: cfg.Failures, OpenFor: cfg.OpenFor, Probes: 1,
-	})
-	if err == nil && cfg.CacheTTL > 0 {
+	if cfg.CacheTTL > 0 {
 		c.cache, err = otter.New(&otter.Options[promptKey, Result]{
 			MaximumWeight: uint64(cfg.CacheBytes),
 			Weigher: func(_ promptKey, r Result) uint32 {
@@ -98,24 +94,37 @@ func (c *chat) answer(ctx context.Context, r Request, out *output) (Result, erro
 	if left := c.coolDown(); left > 0 {
 		return Result{}, fail(ReasonRateLimited, "the API asked to be left alone for another %v", left)
 	}
-	if err := c.breaker.Ready(); err != nil {
-		return Result{}, &failure{reason: ReasonBreakerOpen, err: err}
+	if b := c.cfg.Breaker; b != nil {
+		if err := b.Ready(); err != nil {
+			return Result{}, &failure{reason: ReasonBreakerOpen, err: err}
+		}
 	}
 	if err := c.slots.enter(ctx); err != nil {
 		return Result{}, err
 	}
 	defer c.slots.leave()
-	done, err := c.breaker.Allow()
-	if err != nil {
-		return Result{}, &failure{reason: ReasonBreakerOpen, err: err}
-	}
-	outcome := breaker.Ignored // of a panic in emit
-	defer func() { done(outcome) }()
-	result, err := c.ask(ctx, user, r.Passages, out)
-	outcome = c.judge(ctx, err, out)
+	result, err := c.judged(ctx, user, r.Passages, out)
 	if err == nil && c.cache != nil && !result.Truncated {
 		c.cache.Set(key, result.byPlace(r.Passages))
 	}
+	return result, err
+}
+
+// judged asks, and tells the breaker how it went.
+func (c *chat) judged(ctx context.Context, user string, sent []Passage, out *output) (Result, error) {
+	if c.cfg.Breaker == nil {
+		result, err := c.ask(ctx, user, sent, out)
+		_ = c.verdict(ctx, err, out)
+		return result, err
+	}
+	held, end, err := c.cfg.Breaker.Begin(ctx)
+	if err != nil {
+		return Result{}, &failure{reason: ReasonBreakerOpen, err: err}
+	}
+	verdict := errNothingLearned // of a panic in emit
+	defer func() { end(verdict) }()
+	result, err := c.ask(held, user, sent, out)
+	verdict = c.verdict(ctx, err, out)
 	return result, err
 }
 
@@ -152,27 +161,39 @@ func (c *chat) kept() int {
 	return c.cache.EstimatedSize()
 }
 
-// judge tells what a call has taught about the API. A client that left, or that read so slowly
-// that the time went by in sending to it, has taught nothing.
-func (c *chat) judge(ctx context.Context, err error, out *output) breaker.Outcome {
-	if err == nil {
+// errNothingLearned ends a call that says nothing about the API.
+var errNothingLearned = errors.New("the client left, or read too slowly")
+
+// Judge tells a breaker what the end of a call says about the API.
+func Judge(err error) breaker.Outcome {
+	f, failed := errors.AsType[*failure](err)
+	switch {
+	case err == nil, failed && f.reason == ReasonFiltered: // it answered
 		return breaker.Success
+	case failed:
+		return breaker.Failure
+	}
+	return breaker.Ignored
+}
+
+// verdict is what the breaker is told of a call. A client that left, or that read so slowly
+// that the time went by in sending to it, has taught nothing.
+func (c *chat) verdict(ctx context.Context, err error, out *output) error {
+	if err == nil {
+		return nil
 	}
 	f, ok := errors.AsType[*failure](err)
 	if !ok || ctx.Err() != nil || out.err != nil {
-		return breaker.Ignored
+		return errNothingLearned
+	}
+	if f.reason == ReasonTimeout && out.busy > c.cfg.Timeout/2 {
+		return errNothingLearned
 	}
 	if f.retryAfter > 0 {
 		c.coolUntil.Store(time.Now().Add(f.retryAfter).UnixNano())
 	}
 	c.report(f)
-	switch {
-	case f.reason == ReasonFiltered:
-		return breaker.Success // it answered
-	case f.reason == ReasonTimeout && out.busy > c.cfg.Timeout/2:
-		return breaker.Ignored
-	}
-	return breaker.Failure
+	return f
 }
 
 // coolDown is how long the API is to be left alone.

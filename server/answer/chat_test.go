@@ -214,7 +214,7 @@ func TestRefusedConnection(t *testing.T) {
 // The filter of an API is no fault of it.
 func TestFilteredAnswersDoNotOpenTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := api(t, Chat{Failures: 1}, func(w http.ResponseWriter, _ *http.Request) {
+		a := api(t, Chat{Breaker: opensAfter(t, 1)}, func(w http.ResponseWriter, _ *http.Request) {
 			stream(w, `{"choices":[{"delta":{"content":"a"},"finish_reason":"content_filter"}]}`)
 		})
 		for range 2 {
@@ -232,7 +232,7 @@ func TestFilteredAnswersDoNotOpenTheBreaker(t *testing.T) {
 func TestBreakerLeavesTheAPIAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := true
-		a := api(t, Chat{Failures: 3, OpenFor: 10 * time.Second}, func(w http.ResponseWriter, _ *http.Request) {
+		a := api(t, Chat{Breaker: opensAfter(t, 3)}, func(w http.ResponseWriter, _ *http.Request) {
 			if down {
 				w.WriteHeader(500)
 				return
@@ -358,7 +358,7 @@ func TestSlots(t *testing.T) {
 func TestLeavingClientsDoNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := 0
-		a := api(t, Chat{Failures: 1}, func(w http.ResponseWriter, r *http.Request) {
+		a := api(t, Chat{Breaker: opensAfter(t, 1)}, func(w http.ResponseWriter, r *http.Request) {
 			stream(w, delta("a"))
 			<-r.Context().Done()
 			gone++
@@ -383,7 +383,7 @@ func TestLeavingClientsDoNotCount(t *testing.T) {
 // A client that reads slowly makes no API slow.
 func TestSlowReadersDoNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := api(t, Chat{Failures: 1}, func(w http.ResponseWriter, _ *http.Request) {
+		a := api(t, Chat{Breaker: opensAfter(t, 1)}, func(w http.ResponseWriter, _ *http.Request) {
 			stream(w, delta("a"), delta("b"), delta("c"), stop)
 		})
 		_, err := a.Answer(t.Context(), twoPassages(), func(Piece) error { time.Sleep(8 * time.Second); return nil })

@@ -37,7 +37,7 @@ func (cfg Config) Validate() error {
 		{"MaxSentences", cfg.MaxSentences, 1, 50}, {"MaxBytes", cfg.MaxBytes, 1 << 10, 64 << 10},
 		{settingConcurrency, c.Slots, 1, 10_000}, {"Queue", c.Queue, 1, 10_000},
 		{settingTokens, c.MaxTokens, 1, 32_768}, {"ContextBytes", c.ContextBytes, 1 << 10, 1 << 20},
-		{"CacheBytes", c.CacheBytes, 64 << 10, 1 << 30}, {"Failures", c.Failures, 1, 1000},
+		{"CacheBytes", c.CacheBytes, 64 << 10, 1 << 30},
 	} {
 		if n.value != 0 && (n.value < n.min || n.value > n.max) {
 			fault("%s is %d: want %d to %d", n.what, n.value, n.min, n.max)
@@ -49,7 +49,7 @@ func (cfg Config) Validate() error {
 		value, max time.Duration
 	}{
 		{settingTimeout, c.Timeout, time.Hour}, {settingIdle, c.IdleTimeout, time.Hour},
-		{"SlotWait", c.SlotWait, time.Minute}, {"OpenFor", c.OpenFor, time.Hour},
+		{"SlotWait", c.SlotWait, time.Minute},
 	} {
 		if d.value != 0 && (d.value < ms || d.value > d.max) {
 			fault("%s is %v: want %v to %v", d.what, d.value, ms, d.max)
@@ -109,8 +109,6 @@ func (cfg Config) withDefaults() Config {
 	defaultTo(&c.ContextBytes, 12<<10)
 	defaultTo(&c.CacheTTL, 10*time.Minute)
 	defaultTo(&c.CacheBytes, 4<<20)
-	defaultTo(&c.Failures, 5)
-	defaultTo(&c.OpenFor, 10*time.Second)
 	return cfg
 }
 

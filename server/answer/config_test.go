@@ -76,7 +76,7 @@ func TestKeysAreNeverPrinted(t *testing.T) {
 func TestFailuresAreLoggedSparsely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		a := api(t, Chat{APIKey: "hunter2", Failures: 100, Slots: 1}, func(w http.ResponseWriter, _ *http.Request) {
+		a := api(t, Chat{APIKey: "hunter2", Breaker: opensAfter(t, 100), Slots: 1}, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(401)
 			fmt.Fprint(w, "the key hunter2 is wrong, and so is dasein")
 		})

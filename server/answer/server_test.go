@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/tomehub/tomehub/server/breaker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -65,6 +67,9 @@ func api(t *testing.T, cfg Chat, h http.HandlerFunc) *Answerer {
 		h(w, r)
 	})}
 	running.Go(func() { _ = srv.Serve(w) })
+	if cfg.Breaker == nil {
+		cfg.Breaker = opensAfter(t, 5)
+	}
 	cfg.URL, cfg.Model = "http://127.0.0.1:11434/v1", "m"
 	a := open(t, Config{Chat: cfg})
 	a.chat.client.Transport.(*http.Transport).DialContext = w.dial
@@ -74,6 +79,15 @@ func api(t *testing.T, cfg Chat, h http.HandlerFunc) *Answerer {
 		running.Wait()
 	})
 	return a
+}
+
+func opensAfter(t *testing.T, failures int) *breaker.Breaker {
+	t.Helper()
+	b, err := breaker.New(breaker.Config{Name: "answer service", Failures: failures, OpenFor: 10 * time.Second, Probes: 1, Classify: Judge})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func open(t testing.TB, cfg Config) *Answerer {

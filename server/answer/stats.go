@@ -40,16 +40,16 @@ type Stats struct {
 
 // APIStats is the way to the API.
 type APIStats struct {
-	Model      string        `json:"model"`
-	Slots      int           `json:"slots"`
-	InUse      int           `json:"in_use"`
-	Queue      int           `json:"queue"` // most that may wait for a slot
-	Waiting    int64         `json:"waiting"`
-	Calls      int64         `json:"calls"`        // requests sent
-	CacheHits  int64         `json:"cache_hits"`   // answers that were kept from before
-	CacheSize  int           `json:"cache_size"`   // answers kept now
-	CoolDownMS int64         `json:"cool_down_ms"` // until the API may be asked again after a Retry-After
-	Breaker    breaker.Stats `json:"breaker"`
+	Model      string         `json:"model"`
+	Slots      int            `json:"slots"`
+	InUse      int            `json:"in_use"`
+	Queue      int            `json:"queue"` // most that may wait for a slot
+	Waiting    int64          `json:"waiting"`
+	Calls      int64          `json:"calls"`        // requests sent
+	CacheHits  int64          `json:"cache_hits"`   // answers that were kept from before
+	CacheSize  int            `json:"cache_size"`   // answers kept now
+	CoolDownMS int64          `json:"cool_down_ms"` // until the API may be asked again after a Retry-After
+	Breaker    *breaker.Stats `json:"breaker"`      // null: none
 }
 
 // Stats returns the use and the totals. They are read one by one.
@@ -69,7 +69,11 @@ func (a *Answerer) Stats() Stats {
 			// Who finds the queue full is in it for a moment.
 			Waiting: min(c.slots.waiting.Load(), c.slots.queue),
 			Calls:   c.calls.Load(), CacheHits: c.hits.Load(), CacheSize: c.kept(),
-			CoolDownMS: c.coolDown().Milliseconds(), Breaker: c.breaker.Stats(),
+			CoolDownMS: c.coolDown().Milliseconds(),
+		}
+		if c.cfg.Breaker != nil {
+			b := c.cfg.Breaker.Stats()
+			s.API.Breaker = &b
 		}
 	}
 	return s
