@@ -68,7 +68,7 @@ func (s *Server) adminAnswer(w http.ResponseWriter, status int, v any) {
 		return
 	}
 	h := w.Header()
-	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = jsonType, noStore, noSniff
+	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = jsonType, []string{noStore}, []string{noSniff}
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // fails only when the client is gone
 }

@@ -52,10 +52,14 @@ func (s *Server) answerBytes(c *gin.Context, status int, contentType []string, b
 	h := c.Writer.Header()
 	h["Content-Type"] = contentType
 	x := exchangeOf(c)
-	h["Content-Length"] = x.header(valueLength, strconv.Itoa(len(body)))
-	h["X-Tomehub-Statements"] = x.header(valueStatements, strconv.FormatInt(x.db.Statements.Load(), 10))
+	x.length[0] = strconv.Itoa(len(body))
+	h["Content-Length"] = x.length[:]
+	x.field(h, "X-Tomehub-Statements", strconv.FormatInt(x.db.Statements.Load(), 10))
 	if x.db.Stale.Load() {
 		h["X-Tomehub-Stale"] = staleAnswer
+	}
+	if x.conn != nil && c.Request.Method != http.MethodHead {
+		x.conn.body = len(body)
 	}
 	c.Status(status)
 	// A write fails only when the client is gone; the next read of its connection says so too.

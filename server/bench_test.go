@@ -28,17 +28,18 @@ func BenchmarkCachedSearch(b *testing.B) {
 
 	bare := gin.New()
 	bare.GET("/api/search", func(c *gin.Context) { c.Data(http.StatusOK, jsonType[0], body) })
-	b.Run("bare", func(b *testing.B) { replay(b, &http.Server{Handler: bare}, target) })
-	b.Run("chain", func(b *testing.B) { replay(b, s.apiServer(b.Context()), target) })
+	plain := func(l net.Listener) net.Listener { return l }
+	b.Run("bare", func(b *testing.B) { replay(b, &http.Server{Handler: bare}, plain, target) })
+	own := func(l net.Listener) net.Listener { return newListener(l, 1) }
+	b.Run("chain", func(b *testing.B) { replay(b, s.apiServer(b.Context()), own, target) })
 }
 
-// replay serves b.N requests on one connection.
-func replay(b *testing.B, srv *http.Server, target string) {
+// replay serves b.N requests on one connection of a listener.
+func replay(b *testing.B, srv *http.Server, listener func(net.Listener) net.Listener, target string) {
 	b.ReportAllocs()
 	request := "GET " + target + " HTTP/1.1\r\nHost: localhost:5001\r\nUser-Agent: bench\r\nX-Tomehub-User: ann\r\n\r\n"
 	conn := &memoryConn{request: request, left: b.N, answered: make(chan struct{}, 1), closed: make(chan struct{})}
-	l := &oneListener{conn: conn}
-	_ = srv.Serve(l) // ends with the listener
+	_ = srv.Serve(listener(&oneListener{conn: conn})) // ends with the listener
 	<-conn.closed
 	if conn.written < b.N*len(request) {
 		b.Fatalf("%d bytes of answers to %d requests", conn.written, b.N)

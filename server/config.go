@@ -172,3 +172,9 @@ func checkOrigin(origin string) error {
 	}
 	return nil
 }
+
+// deadlineSlack is how much later than configured the timeouts of a connection may end, so that
+// they need not be moved with every request: a 64th of the shortest, and a quarter of a second at most.
+func (c Config) deadlineSlack() time.Duration {
+	return min(c.ReadHeaderTimeout/64, c.ReadTimeout/64, c.WriteTimeout/64, c.IdleTimeout/64, 250*time.Millisecond)
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -117,6 +118,60 @@ func TestFullBuffersWaitForTheRest(t *testing.T) {
 		_ = c.CloseWrite()
 		want(t, w, httpBuffer)
 	})
+	const head, more = "HTTP/1.1 200 OK\r\nDate: now\r\n\r\n", "X-A: 1\r\nX-B: 2\r\n"
+	const whole = "HTTP/1.1 200 OK\r\n" + more + "Date: now\r\n\r\n"
+	sent := func(t *testing.T, c *conn, w *wire, parts []string, want string) {
+		t.Helper()
+		c.addField("X-A", "1")
+		c.addField("X-B", "2")
+		for _, p := range parts {
+			if n, err := c.Write([]byte(p)); n != len(p) || err != nil {
+				t.Errorf("Write of %d: %d, %v", len(p), n, err)
+			}
+		}
+		time.Sleep(holdTime)
+		synctest.Wait()
+		if got := string(bytes.Join(w.writes, nil)); got != want {
+			t.Errorf("sent %.200q, want %.200q", got, want)
+		}
+	}
+	filled := head + strings.Repeat("b", httpBuffer-len(head))
+	f("fields go under the status line", func(t *testing.T, c *conn, w *wire) {
+		sent(t, c, w, []string{head, head}, whole+head)
+	})
+	f("fields go into a held buffer", func(t *testing.T, c *conn, w *wire) {
+		sent(t, c, w, []string{filled, "rest"}, whole+filled[len(head):]+"rest")
+	})
+	f("fields go into a full buffer that nothing follows", func(t *testing.T, c *conn, w *wire) {
+		sent(t, c, w, []string{filled}, whole+filled[len(head):])
+	})
+	f("the body is known to follow", func(t *testing.T, c *conn, w *wire) {
+		c.body = httpBuffer - len(head) + 1
+		sent(t, c, w, []string{filled}, "")
+		sent(t, c, w, []string{"b"}, whole+filled[len(head):]+"b")
+	})
+	f("no more body is known to follow", func(t *testing.T, c *conn, w *wire) {
+		c.body = httpBuffer - len(head)
+		sent(t, c, w, []string{filled}, whole+filled[len(head):])
+	})
+	f("fields go behind what is held", func(t *testing.T, c *conn, w *wire) {
+		write(t, c, httpBuffer)
+		sent(t, c, w, []string{head + "body"}, strings.Repeat("\x00", httpBuffer)+whole+"body")
+	})
+	f("more fields than a held buffer has room for", func(t *testing.T, c *conn, w *wire) {
+		c.addField("X-L", strings.Repeat("l", maxHeldFields))
+		sent(t, c, w, []string{filled}, "HTTP/1.1 200 OK\r\nX-L: "+strings.Repeat("l", maxHeldFields)+"\r\n"+more+filled[len("HTTP/1.1 200 OK\r\n"):])
+	})
+	f("fields wait for the answer behind a head of 1xx", func(t *testing.T, c *conn, w *wire) {
+		sent(t, c, w, []string{"HTTP/1.1 100 Continue\r\n\r\n", head}, "HTTP/1.1 100 Continue\r\n\r\n"+whole)
+	})
+	f("a broken connection under fields", func(t *testing.T, c *conn, w *wire) {
+		w.fail = errors.New("reset")
+		c.addField("X-A", "1")
+		if n, err := c.Write([]byte(head)); n != 0 || err == nil {
+			t.Errorf("Write: %d, %v", n, err)
+		}
+	})
 	f("a broken connection", func(t *testing.T, c *conn, w *wire) {
 		write(t, c, httpBuffer)
 		w.fail = errors.New("reset")
@@ -167,6 +222,38 @@ func TestReadDeadlines(t *testing.T) {
 		}()
 		late(t, c, time.Second)
 	})
+	f("moved by less than the slack", func(t *testing.T, c *conn, _ net.Conn) {
+		c.slack = time.Second
+		counted := &counting{Conn: c.Conn}
+		c.Conn = counted
+		for range 10 {
+			_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+			c.deadlines.Lock()
+			_ = c.arm()
+			c.deadlines.Unlock()
+			_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
+			time.Sleep(99 * time.Millisecond)
+		}
+		if counted.reads != 1 || counted.writes != 1 {
+			t.Errorf("%d read and %d write deadlines set, want 1 each", counted.reads, counted.writes)
+		}
+		start := time.Now()
+		_ = c.SetReadDeadline(start.Add(2 * time.Second)) // nearer by far
+		late(t, c, 3*time.Second)
+		_ = c.SetWriteDeadline(start.Add(2 * time.Second))
+		if counted.writes != 2 {
+			t.Error("a write deadline that is nearer by far was not set")
+		}
+	})
+	f("called off before it began", func(t *testing.T, c *conn, _ net.Conn) {
+		counted := &counting{Conn: c.Conn}
+		c.Conn = counted
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		late(t, c, 0)
+		if counted.reads != 0 {
+			t.Error("the system was told of a read that nobody began")
+		}
+	})
 	f("lifted", func(t *testing.T, c *conn, peer net.Conn) {
 		_ = c.SetReadDeadline(time.Unix(1, 0))
 		late(t, c, 0)
@@ -180,6 +267,15 @@ func TestReadDeadlines(t *testing.T) {
 		}
 	})
 }
+
+// counting counts how often deadlines are set.
+type counting struct {
+	net.Conn
+	reads, writes int
+}
+
+func (c *counting) SetReadDeadline(t time.Time) error  { c.reads++; return c.Conn.SetReadDeadline(t) }
+func (c *counting) SetWriteDeadline(t time.Time) error { c.writes++; return c.Conn.SetWriteDeadline(t) }
 
 // Every size of answer arrives whole, whether its length is known or not, flushed or not.
 func TestAnswersArriveWhole(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/library"
@@ -211,6 +213,67 @@ func TestStandingHeaders(t *testing.T) {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", target, name, got, want)
 			}
+		}
+	}
+}
+
+// On a connection of the server's own the fields of an answer take a shorter way than on
+// another one: the same ones arrive, each once.
+func TestStandingHeadersOnAConnection(t *testing.T) {
+	cfg := testConfig()
+	cfg.RateLimits.Ingest = 1
+	cfg.CORSOrigins = []string{"https://app.example"}
+	s := newServer(t, cfg, Deps{Library: echo()})
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &httptest.Server{Listener: newListener(tcp, 10), Config: s.apiServer(t.Context())}
+	srv.Start()
+	defer srv.Close()
+	c := client(t)
+	differ := map[string]bool{"Date": true, "X-Ratelimit-Remaining": true, "X-Ratelimit-Reset": true, "Ratelimit": true, "Content-Length": true}
+	for _, one := range []struct{ method, target, body string }{
+		{"GET", "/api/search?q=a", ""},
+		{"HEAD", "/api/search?q=a", ""},
+		{"GET", "/api/search", ""},
+		{"POST", "/api/search", `{"query":"a"}`},
+		{"GET", "/api/openapi.yaml", ""}, // larger than net/http's buffer
+		{"GET", "/api/health/live", ""},
+		{"GET", "/nowhere", ""},
+		{"PUT", "/api/search", ""},
+		{"OPTIONS", "/api/search", ""},
+		{"POST", "/api/ingest", `{"text":"a"}`},
+		{"POST", "/api/ingest", `{"text":"a"}`}, // refused
+	} {
+		fields := []string{"X-Request-Id", "r-1", "Origin", "https://app.example", "X-Tomehub-User", "recorder", "Expect", "100-continue"}
+		recorded := ask(t, s.Handler(), one.method, one.target, one.body, fields...)
+		r, err := http.NewRequestWithContext(t.Context(), one.method, srv.URL+one.target, strings.NewReader(one.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields[5] = "connection"
+		for i := 0; i < len(fields); i += 2 {
+			r.Header.Set(fields[i], fields[i+1])
+		}
+		res, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		got, want := res.Header, http.Header{}
+		for name, values := range recorded.Header() {
+			want[http.CanonicalHeaderKey(name)] = values
+		}
+		for name := range differ {
+			if len(got[name]) > 1 || name != "Date" && name != "Content-Length" && len(got[name]) != len(want[name]) {
+				t.Errorf("%s %s: %s is %q", one.method, one.target, name, got[name])
+			}
+			delete(got, name)
+			delete(want, name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || res.StatusCode != recorded.Code {
+			t.Errorf("%s %s: %d, want %d\n%s", one.method, one.target, res.StatusCode, recorded.Code, diff)
 		}
 	}
 }

@@ -22,7 +22,9 @@ type exchange struct {
 	id    string
 	start time.Time
 	route *routeStats
+	conn  *conn // nil when the server does not own the connection
 	db    store.RequestStats
+	named store.Request // what the store knows of it: db and id
 
 	client string // key of the client's address
 	owner  string // who the caller is; "" is the shared library alone
@@ -33,29 +35,29 @@ type exchange struct {
 	code   string // of a refusal
 	err    error  // cause of a 5xx
 
-	// The values of headers that differ between requests; a header's list is a part of this.
-	values [3]string
+	length [1]string // the list of Content-Length
 }
 
-// Places in exchange.values.
-const (
-	valueID = iota
-	valueLength
-	valueStatements
-)
-
-// header returns a header's list of one value, without an allocation of its own.
-func (x *exchange) header(place int, value string) []string {
-	x.values[place] = value
-	return x.values[place : place+1 : place+1]
+// field adds a field to the head of the answer, and is for those that net/http does not have to
+// know. They go straight into the connection's next head, where the map of the handlers neither
+// shows nor replaces them; without a connection they go into the map h.
+func (x *exchange) field(h http.Header, name, value string) {
+	if x.conn != nil {
+		x.conn.addField(name, value)
+		return
+	}
+	h[name] = []string{value}
 }
 
 type exchangeKey struct{}
 
-// Value makes the exchange found in every context derived from it.
+// Value makes the exchange, and what the store knows of it, found in every context derived from it.
 func (x *exchange) Value(key any) any {
-	if key == (exchangeKey{}) {
+	switch key {
+	case exchangeKey{}:
 		return x
+	case store.RequestKey:
+		return &x.named
 	}
 	return x.requestContext.Value(key)
 }
@@ -67,12 +69,14 @@ func exchangeOf(c *gin.Context) *exchange {
 // scope is what the caller may read.
 func (x *exchange) scope() store.Scope { return store.Scope{Owner: x.owner} }
 
-var (
-	closeConnection = []string{"close"}
-	noSniff         = []string{"nosniff"}
-	noStore         = []string{"no-store"}
+// closeConnection is shared between requests: net/http only reads it.
+var closeConnection = []string{"close"}
+
+const (
+	noSniff = "nosniff"
+	noStore = "no-store"
 	// The API has nothing a browser should render, run or frame.
-	closedPolicy = []string{"default-src 'none'; frame-ancestors 'none'"}
+	closedPolicy = "default-src 'none'; frame-ancestors 'none'"
 )
 
 // begin gives a request its exchange and its standing headers, and counts it when it ends.
@@ -82,12 +86,16 @@ func (s *Server) begin(route *routeStats) gin.HandlerFunc {
 		x := &exchange{id: requestID(r.Header), start: time.Now(), route: route}
 		x.requestContext = requestContext{parent: r.Context(), deadline: x.start.Add(route.timeout)}
 		defer x.stop()
-		c.Request = r.WithContext(store.WithRequest(x, &x.db, x.id))
+		x.named = store.Request{Stats: &x.db, ID: x.id}
+		c.Request = r.WithContext(x)
+		if x.conn, _ = r.Context().Value(connKey{}).(*conn); x.conn != nil {
+			x.conn.fields, x.conn.body = x.conn.fields[:0], 0
+		}
 		h := c.Writer.Header()
-		h["X-Request-Id"] = x.header(valueID, x.id)
-		h["X-Content-Type-Options"] = noSniff
-		h["Cache-Control"] = noStore
-		h["Content-Security-Policy"] = closedPolicy
+		x.field(h, "X-Request-Id", x.id)
+		x.field(h, "X-Content-Type-Options", noSniff)
+		x.field(h, "Cache-Control", noStore)
+		x.field(h, "Content-Security-Policy", closedPolicy)
 		if s.stage.Load() >= stageClosed {
 			h["Connection"] = closeConnection
 		}

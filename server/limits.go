@@ -43,7 +43,7 @@ var upper = map[string]string{"global": "GLOBAL", "search": "SEARCH", "ingest": 
 func (s *Server) admit(perUser *limit.Rule) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		x := exchangeOf(c)
-		x.client = limit.ClientKey(c.Request, s.cfg.TrustedProxies)
+		x.client = s.clientOf(x, c.Request)
 		caller, refused := s.identity.Identify(c.Request)
 		charges := make([]limit.Charge, 2, limit.MaxCharges)
 		charges[0] = limit.Charge{Rule: s.limits.global, Client: x.client}
@@ -55,7 +55,11 @@ func (s *Server) admit(perUser *limit.Rule) gin.HandlerFunc {
 			}
 		}
 		outcome := s.limits.limiter.Allow(c.Request.Context(), charges...)
-		limit.WriteHeaders(c.Writer.Header(), outcome.Decisions()...)
+		if x.conn != nil {
+			x.conn.fields = limit.AppendFields(x.conn.fields, outcome.Decisions()...)
+		} else {
+			limit.WriteHeaders(c.Writer.Header(), outcome.Decisions()...)
+		}
 		if d, over := outcome.Refusal(); over {
 			s.fail(c, rateExceeded(d))
 			return
@@ -64,6 +68,18 @@ func (s *Server) admit(perUser *limit.Rule) gin.HandlerFunc {
 			s.fail(c, refused)
 		}
 	}
+}
+
+// clientOf names the client that a request comes from. Without proxies that is the same for
+// all requests of a connection.
+func (s *Server) clientOf(x *exchange, r *http.Request) string {
+	if x.conn == nil || len(s.cfg.TrustedProxies) > 0 {
+		return limit.ClientKey(r, s.cfg.TrustedProxies)
+	}
+	if x.conn.client == "" {
+		x.conn.client = limit.ClientKey(r, nil)
+	}
+	return x.conn.client
 }
 
 // whose says on whose account a rule counts, in the words of its refusal.

@@ -3,7 +3,9 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,7 +111,7 @@ func (f *searchFields) takeValue(name, v string, from source) error {
 		}
 		return f.flag(name).set(on, from, name)
 	case "include":
-		return f.include(strings.Split(v, ","), from)
+		return f.include(strings.SplitSeq(v, ","), from)
 	case "page", "page_size", "max_results":
 		n, err := parseInt(name, v)
 		if err != nil {
@@ -145,13 +147,13 @@ func (f *searchFields) takeJSON(name string, raw json.RawMessage) error {
 	case "include":
 		var list []string
 		if raw[0] == '[' && json.Unmarshal(raw, &list) == nil {
-			return f.include(list, inBody)
+			return f.include(slices.Values(list), inBody)
 		}
 		v, err := jsonString(name, raw)
 		if err != nil {
 			return wrongType(name, `"details" or ["details"]`, raw)
 		}
-		return f.include(strings.Split(v, ","), inBody)
+		return f.include(strings.SplitSeq(v, ","), inBody)
 	case "page", "page_size", "max_results":
 		n, err := jsonInt(name, raw)
 		if err != nil {
@@ -170,8 +172,8 @@ func (f *searchFields) flag(name string) *setting[bool] {
 }
 
 // include takes a list of what to include; "details" is all there is.
-func (f *searchFields) include(list []string, from source) error {
-	for _, v := range list {
+func (f *searchFields) include(list iter.Seq[string], from source) error {
+	for v := range list {
 		switch strings.ToLower(strings.TrimSpace(v)) {
 		case "":
 		case "details":

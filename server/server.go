@@ -171,6 +171,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return ended
 	}
 	bounded := newListener(public, s.cfg.MaxConnections)
+	bounded.slack = s.cfg.deadlineSlack()
 	s.conns.Store(bounded)
 	accepting := serve(api, bounded, "the API")
 	if admin != nil {
@@ -240,6 +241,7 @@ func (s *Server) apiServer(work context.Context) *http.Server {
 		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients' faults
 		BaseContext:       func(net.Listener) context.Context { return work },
+		ConnContext:       withConn,
 		// OPTIONS * is the router's, like any other request.
 		DisableGeneralOptionsHandler: true,
 	}

@@ -178,6 +178,9 @@ func (f *Firebase) identify(r *http.Request) (string, *Error) {
 		f.recalled.Add(1)
 		return t.owner, nil
 	}
+	if !plausible(token) {
+		return "", refuse(TokenMalformed, "The ID token holds a character that no token has.")
+	}
 	t, refusal := f.verify(r.Context(), token)
 	if refusal != nil {
 		return "", refusal
@@ -205,12 +208,17 @@ func bearer(values []string) (string, *Error) {
 	if len(token) > maxToken {
 		return "", refuse(TokenMalformed, "The ID token is longer than 8 KiB.")
 	}
+	return token, nil
+}
+
+// plausible tells whether a token has only characters that tokens have.
+func plausible(token string) bool {
 	for _, c := range []byte(token) {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
-			return "", refuse(TokenMalformed, "The ID token holds a character that no token has.")
+			return false
 		}
 	}
-	return token, nil
+	return true
 }
 
 // verify checks the claims, which costs little, before the signature, and accepts only what passes both.

@@ -3,6 +3,7 @@ package limit
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,51 +18,48 @@ import (
 //     is free when r is 0, else until the whole limit is. Both fields follow draft-ietf-httpapi-ratelimit-headers.
 //   - Retry-After, on a refusal: seconds after which this request is admitted.
 func WriteHeaders(h http.Header, decisions ...Decision) {
-	if len(decisions) == 0 {
-		return
+	var buf [maxFields]byte
+	for line := range strings.Lines(string(AppendFields(buf[:0], decisions...))) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), ": ")
+		h[name] = []string{value}
 	}
-	now := time.Now()
-	first, refused := refusal(decisions)
-	if !refused {
-		first = decisions[0]
-		for _, d := range decisions[1:] {
-			if d.Remaining < first.Remaining {
-				first = d
-			}
-		}
-	}
-	// One string holds all values and one array all lists, because this is on the way of every answer.
-	var buf [4 * 32 * MaxCharges]byte
-	var ends [len(fields)]int
-	b := strconv.AppendInt(buf[:0], int64(first.Limit), 10)
-	ends[0] = len(b)
-	b = strconv.AppendInt(b, int64(first.Remaining), 10)
-	ends[1] = len(b)
-	b = strconv.AppendInt(b, ceilUnix(first.Reset), 10)
-	ends[2] = len(b)
-	b = appendPolicy(b, decisions)
-	ends[3] = len(b)
-	b = appendState(b, decisions, now)
-	ends[4] = len(b)
-	all, values, start := string(b), new([len(fields)]string), 0
-	for i, end := range ends {
-		values[i] = all[start:end]
-		h[fields[i]] = values[i : i+1 : i+1]
-		start = end
-	}
-	if refused {
-		h.Set("Retry-After", strconv.FormatInt(Seconds(first.RetryAfter), 10))
+	if d, refused := refusal(decisions); refused {
+		h["Retry-After"] = []string{strconv.FormatInt(Seconds(d.RetryAfter), 10)}
 	}
 }
 
-// fields are spelled as the plan and the draft spell them, not as Go would: people grep for them.
-var fields = [...]string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit"}
+// maxFields is about the most bytes that AppendFields appends.
+const maxFields = 128 + 2*64*MaxCharges
+
+// AppendFields appends the fields that WriteHeaders sets, all but Retry-After, as the lines of a header. They are spelled
+// as the plan and the draft spell them, not as Go would: people grep for them.
+func AppendFields(b []byte, decisions ...Decision) []byte {
+	if len(decisions) == 0 {
+		return b
+	}
+	first, refused := refusal(decisions)
+	if !refused {
+		first = &decisions[0]
+		for i := range decisions {
+			if decisions[i].Remaining < first.Remaining {
+				first = &decisions[i]
+			}
+		}
+	}
+	b = strconv.AppendInt(append(b, "X-RateLimit-Limit: "...), int64(first.Limit), 10)
+	b = strconv.AppendInt(append(b, "\r\nX-RateLimit-Remaining: "...), int64(first.Remaining), 10)
+	b = strconv.AppendInt(append(b, "\r\nX-RateLimit-Reset: "...), ceilUnix(first.Reset), 10)
+	b = appendPolicy(append(b, "\r\nRateLimit-Policy: "...), decisions)
+	b = appendState(append(b, "\r\nRateLimit: "...), decisions, time.Now())
+	return append(b, "\r\n"...)
+}
 
 // Seconds rounds a wait up to whole seconds, at least 1: for Retry-After and its copy in a body.
 func Seconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }
 
 func appendPolicy(b []byte, decisions []Decision) []byte {
-	for i, d := range decisions {
+	for i := range decisions {
+		d := &decisions[i]
 		b = appendName(b, i, d)
 		b = strconv.AppendInt(append(b, ";q="...), int64(d.Limit), 10)
 		b = strconv.AppendInt(append(b, ";w="...), Seconds(d.Rule.Window), 10)
@@ -70,7 +68,8 @@ func appendPolicy(b []byte, decisions []Decision) []byte {
 }
 
 func appendState(b []byte, decisions []Decision, now time.Time) []byte {
-	for i, d := range decisions {
+	for i := range decisions {
+		d := &decisions[i]
 		wait := d.Reset.Sub(now)
 		if d.Remaining == 0 {
 			wait = d.RetryAfter
@@ -82,7 +81,7 @@ func appendState(b []byte, decisions []Decision, now time.Time) []byte {
 	return b
 }
 
-func appendName(b []byte, i int, d Decision) []byte {
+func appendName(b []byte, i int, d *Decision) []byte {
 	if i > 0 {
 		b = append(b, ", "...)
 	}

@@ -66,12 +66,16 @@ func (o *Outcome) Refusal() (d Decision, ok bool) {
 	if o.Allowed {
 		return Decision{}, false
 	}
-	return refusal(o.Decisions())
+	worst, ok := refusal(o.Decisions())
+	if !ok {
+		return Decision{}, false
+	}
+	return *worst, true
 }
 
-func refusal(decisions []Decision) (worst Decision, ok bool) {
-	for _, d := range decisions {
-		if !d.Allowed && (!ok || d.RetryAfter > worst.RetryAfter) {
+func refusal(decisions []Decision) (worst *Decision, ok bool) {
+	for i := range decisions {
+		if d := &decisions[i]; !d.Allowed && (!ok || d.RetryAfter > worst.RetryAfter) {
 			worst, ok = d, true
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tomehub/tomehub/server/words"
 )
@@ -47,7 +48,7 @@ func ParseQuery(text string) (Query, error) {
 			q.Terms = append(q.Terms, t)
 		}
 	}
-	rest := words.Fold(straightQuotes.Replace(text))
+	rest := words.Fold(straightened(text))
 	for rest != "" && !q.Truncated {
 		plain, phrase, after := cutPhrase(rest)
 		for run := range strings.FieldsSeq(plain) {
@@ -69,7 +70,16 @@ func ParseQuery(text string) (Query, error) {
 	return q, nil
 }
 
-// straightQuotes makes every double quote a straight one.
+// straightened returns text with every double quote a straight one.
+func straightened(text string) string {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return straightQuotes.Replace(text)
+		}
+	}
+	return text
+}
+
 var straightQuotes = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "‟", `"`, "«", `"`, "»", `"`, "＂", `"`)
 
 // cutPhrase returns what stands before the first quoted run, that run, and what
@@ -89,6 +99,9 @@ func cutPhrase(s string) (plain, phrase, after string) {
 // String returns the query in a form that is the same for all texts that mean
 // the same, phrases in quotes. ParseQuery reads it back to an equal Query.
 func (q Query) String() string {
+	if len(q.Terms) == 1 && len(q.Terms[0].Words) == 1 {
+		return q.Terms[0].Words[0]
+	}
 	var b strings.Builder
 	for i, t := range q.Terms {
 		if i > 0 {

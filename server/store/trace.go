@@ -19,28 +19,32 @@ type RequestStats struct {
 	Stale         atomic.Bool  // answered from a cache past its time, because the database could not be asked
 }
 
+// Request is what the store knows of the request that a statement runs for.
+type Request struct {
+	Stats *RequestStats // where its statements are counted, or nil
+	ID    string        // under which slow ones are logged, or ""
+}
+
 type requestKey struct{}
 
-type request struct {
-	stats *RequestStats
-	id    string
-}
+// RequestKey is the key under which a context carries its *Request.
+var RequestKey any = requestKey{}
 
 // WithRequest returns a context in which statements are counted in stats, and
 // under which slow ones are logged with requestID. Either may be left zero.
 func WithRequest(ctx context.Context, stats *RequestStats, requestID string) context.Context {
-	return context.WithValue(ctx, requestKey{}, &request{stats: stats, id: requestID})
+	return context.WithValue(ctx, RequestKey, &Request{Stats: stats, ID: requestID})
 }
 
-func requestOf(ctx context.Context) *request {
-	r, _ := ctx.Value(requestKey{}).(*request)
+func requestOf(ctx context.Context) *Request {
+	r, _ := ctx.Value(RequestKey).(*Request)
 	return r
 }
 
 // MarkStale records with the request of ctx, if there is one, that a part of its answer is stale.
 func MarkStale(ctx context.Context) {
-	if r := requestOf(ctx); r != nil && r.stats != nil {
-		r.stats.Stale.Store(true)
+	if r := requestOf(ctx); r != nil && r.Stats != nil {
+		r.Stats.Stale.Store(true)
 	}
 }
 
@@ -57,10 +61,10 @@ type queryText string
 func (t *tracer) end(ctx context.Context, st *statement, elapsed, waited time.Duration, rows int64, err error, text queryText) {
 	st.record(elapsed, waited, rows, err != nil)
 	r := requestOf(ctx)
-	if r != nil && r.stats != nil {
-		r.stats.Statements.Add(1)
-		r.stats.Rows.Add(rows)
-		r.stats.AcquireWaitNs.Add(int64(waited))
+	if r != nil && r.Stats != nil {
+		r.Stats.Statements.Add(1)
+		r.Stats.Rows.Add(rows)
+		r.Stats.AcquireWaitNs.Add(int64(waited))
 	}
 	if t.slow <= 0 || elapsed < t.slow {
 		return
@@ -71,8 +75,8 @@ func (t *tracer) end(ctx context.Context, st *statement, elapsed, waited time.Du
 		slog.Int64("rows", rows),
 		slog.Float64("acquire_wait_ms", ms(waited)),
 	}
-	if r != nil && r.id != "" {
-		attrs = append(attrs, slog.String("request_id", r.id))
+	if r != nil && r.ID != "" {
+		attrs = append(attrs, slog.String("request_id", r.ID))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
@@ -104,8 +108,8 @@ func (w waits) soFar() time.Duration {
 // addWait counts a wait for a connection that is in no execution of st.
 func addWait(ctx context.Context, st *statement, waited time.Duration) {
 	st.acquired.Add(int64(waited))
-	if r := requestOf(ctx); r != nil && r.stats != nil {
-		r.stats.AcquireWaitNs.Add(int64(waited))
+	if r := requestOf(ctx); r != nil && r.Stats != nil {
+		r.Stats.AcquireWaitNs.Add(int64(waited))
 	}
 }
 
