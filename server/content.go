@@ -14,33 +14,6 @@ import (
 	"github.com/tomehub/tomehub/server/store"
 )
 
-// passageItem is a passage as /api/content shows it, with the names of a search's details.
-type passageItem struct {
-	ID         int64          `json:"id"`
-	BookID     int64          `json:"book_id"`
-	Title      string         `json:"title"`
-	Content    string         `json:"content"`
-	SourceType string         `json:"source_type"`
-	PageNumber *int           `json:"page_number"` // null when unknown
-	Chapter    string         `json:"chapter,omitempty"`
-	Seq        int            `json:"seq"`
-	Metadata   map[string]any `json:"metadata"`
-}
-
-func passageOf(p store.Passage) passageItem {
-	item := passageItem{
-		ID: p.ID, BookID: p.BookID, Title: p.Title, Content: p.Content, SourceType: p.SourceType,
-		Chapter: p.Chapter, Seq: p.Seq, Metadata: p.Metadata,
-	}
-	if p.PageNumber > 0 {
-		item.PageNumber = &p.PageNumber
-	}
-	if item.Metadata == nil {
-		item.Metadata = map[string]any{}
-	}
-	return item
-}
-
 // content answers GET /api/content/:id.
 func (s *Server) content(c *gin.Context) {
 	id, err := parseID("id", c.Param("id"))
@@ -54,7 +27,10 @@ func (s *Server) content(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.answer(c, http.StatusOK, passageOf(p))
+	buf := buffers.Get().(*bytes.Buffer)
+	defer release(buf)
+	buf.Write(append(library.AppendPassage(buf.AvailableBuffer(), &p), '\n'))
+	s.answerBytes(c, http.StatusOK, jsonType, buf.Bytes())
 }
 
 // maxID is the largest id that every JSON reader keeps exactly: 2^53 - 1.
@@ -67,12 +43,6 @@ func parseID(name, text string) (int64, error) {
 		return 0, badRequest("bad_id", "%s is %s: want an integer from 1 to %d", name, quoted(text), int64(maxID))
 	}
 	return n, nil
-}
-
-type batchResult struct {
-	Items           []passageItem `json:"items"`
-	UnknownIDs      []int64       `json:"unknown_ids"`
-	ExecutionTimeMS float64       `json:"execution_time_ms"`
 }
 
 // batch answers POST /api/content/batch.
@@ -94,14 +64,35 @@ func (s *Server) batch(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	out := batchResult{Items: make([]passageItem, len(found)), UnknownIDs: unknown, ExecutionTimeMS: milliseconds(time.Since(start))}
-	for i, p := range found {
-		out.Items[i] = passageOf(p)
+	buf := buffers.Get().(*bytes.Buffer)
+	defer release(buf)
+	size := 128 + 20*len(unknown)
+	for i := range found {
+		size += 256 + len(found[i].Title) + len(found[i].Content) + len(found[i].Content)/32 + len(found[i].Metadata)
 	}
-	if out.UnknownIDs == nil {
-		out.UnknownIDs = []int64{}
+	buf.Grow(size)
+	buf.Write(appendBatch(buf.AvailableBuffer(), found, unknown, start))
+	s.answerBytes(c, http.StatusOK, jsonType, buf.Bytes())
+}
+
+// appendBatch appends the answer to a batch that began at start.
+func appendBatch(b []byte, found []store.Passage, unknown []int64, start time.Time) []byte {
+	b = append(b, `{"items":[`...)
+	for i := range found {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = library.AppendPassage(b, &found[i])
 	}
-	s.answer(c, http.StatusOK, out)
+	b = append(b, `],"unknown_ids":[`...)
+	for i, id := range unknown {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, id, 10)
+	}
+	b = strconv.AppendFloat(append(b, `],"execution_time_ms":`...), milliseconds(time.Since(start)), 'f', -1, 64)
+	return append(b, "}\n"...)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

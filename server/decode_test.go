@@ -127,6 +127,20 @@ func batchEcho() *fake {
 	}}
 }
 
+// What tests read of a passage and of a batch.
+type (
+	passageItem struct {
+		ID      int64  `json:"id"`
+		BookID  int64  `json:"book_id"`
+		Title   string `json:"title"`
+		Content string `json:"content"`
+	}
+	batchResult struct {
+		Items      []passageItem `json:"items"`
+		UnknownIDs []int64       `json:"unknown_ids"`
+	}
+)
+
 func TestBatchIDs(t *testing.T) {
 	s := newServer(t, testConfig(), Deps{Library: batchEcho()}).Handler()
 	run := func(first, last int) string {

@@ -3,6 +3,7 @@ package library
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func newFakeStore(passages int) *fakeStore {
 	for i := range passages {
 		f.passages = append(f.passages, store.Passage{
 			ID: int64(i + 1), BookID: 1, Title: "Shared", Content: fmt.Sprintf("word w%d being", i+1), SourceType: "text", PageNumber: i % 3, Seq: i,
-			Metadata: map[string]any{"words": float64(3)},
+			Metadata: json.RawMessage(`{"words":3}`),
 		})
 	}
 	return f

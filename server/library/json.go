@@ -3,6 +3,8 @@ package library
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"math"
 	"strconv"
 	"unicode/utf8"
 
@@ -19,6 +21,83 @@ func encodeList[T any](list []T) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}
+
+var noMetadata = json.RawMessage("{}")
+
+// encodeResults writes what encodeList would, without looking at types while it runs.
+func encodeResults(results []Result) ([]byte, error) {
+	size := 2
+	for i := range results {
+		r := &results[i]
+		size += 160 + len(r.Title) + len(r.Content) + len(r.Content)/32 + len(r.SourceType) + len(r.Metadata)
+	}
+	b := append(make([]byte, 0, size), '[')
+	for i := range results {
+		r := &results[i]
+		if math.IsInf(r.Score, 0) || math.IsNaN(r.Score) {
+			return nil, fmt.Errorf("score of passage %d is %v", r.ID, r.Score)
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(append(b, `{"id":`...), r.ID, 10)
+		b = appendString(append(b, `,"title":`...), r.Title)
+		b = appendFloat(append(b, `,"score":`...), r.Score)
+		b = strconv.AppendInt(append(b, `,"book_id":`...), r.BookID, 10)
+		number := 0
+		if r.PageNumber != nil {
+			number = *r.PageNumber
+		}
+		b = appendPageNumber(b, number)
+		if r.Content != "" {
+			b = appendString(append(b, `,"content":`...), r.Content)
+		}
+		if r.SourceType != "" {
+			b = appendString(append(b, `,"source_type":`...), r.SourceType)
+		}
+		if r.Metadata != nil {
+			b = append(append(b, `,"metadata":`...), r.Metadata...)
+		}
+		b = append(b, '}')
+	}
+	return append(b, ']'), nil
+}
+
+// AppendPassage appends a passage as the API shows it: with the names of a search's details.
+func AppendPassage(b []byte, p *store.Passage) []byte {
+	b = strconv.AppendInt(append(b, `{"id":`...), p.ID, 10)
+	b = strconv.AppendInt(append(b, `,"book_id":`...), p.BookID, 10)
+	b = appendString(append(b, `,"title":`...), p.Title)
+	b = appendString(append(b, `,"content":`...), p.Content)
+	b = appendString(append(b, `,"source_type":`...), p.SourceType)
+	b = appendPageNumber(b, p.PageNumber)
+	if p.Chapter != "" {
+		b = appendString(append(b, `,"chapter":`...), p.Chapter)
+	}
+	b = appendInt(append(b, `,"seq":`...), p.Seq)
+	metadata := p.Metadata
+	if metadata == nil {
+		metadata = noMetadata
+	}
+	return append(append(append(b, `,"metadata":`...), metadata...), '}')
+}
+
+// appendPageNumber writes null for an unknown one.
+func appendPageNumber(b []byte, n int) []byte {
+	b = append(b, `,"page_number":`...)
+	if n <= 0 {
+		return append(b, "null"...)
+	}
+	return appendInt(b, n)
+}
+
+// appendFloat writes the shortest form of a finite number that reads back as it.
+func appendFloat(b []byte, f float64) []byte {
+	if a := math.Abs(f); a == 0 || a >= 1e-6 && a < 1e21 {
+		return strconv.AppendFloat(b, f, 'f', -1, 64)
+	}
+	return strconv.AppendFloat(b, f, 'e', -1, 64)
 }
 
 // Concepts and relations as the API shows them.

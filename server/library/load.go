@@ -23,7 +23,7 @@ func newSearchPage(results []Result, total int) (*searchPage, error) {
 	if results == nil {
 		results = []Result{}
 	}
-	encoded, err := encodeList(results)
+	encoded, err := encodeResults(results)
 	if err != nil {
 		return nil, err
 	}
@@ -80,13 +80,7 @@ type (
 )
 
 func (p passage) size() int {
-	n := 256 + len(p.Owner) + len(p.Title) + len(p.Content) + len(p.SourceType) + len(p.Chapter)
-	for name, value := range p.Metadata {
-		n += 64 + len(name)
-		if s, ok := value.(string); ok {
-			n += len(s)
-		}
-	}
+	n := 256 + len(p.Owner) + len(p.Title) + len(p.Content) + len(p.SourceType) + len(p.Chapter) + len(p.Metadata)
 	return n
 }
 

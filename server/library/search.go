@@ -2,6 +2,7 @@ package library
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,14 +69,14 @@ type SearchResult struct {
 // Result is one match. Content, SourceType and Metadata are there with
 // SearchRequest.IncludeDetails only. An unknown page number is null in JSON.
 type Result struct {
-	ID         int64          `json:"id"`
-	Title      string         `json:"title"`
-	Score      float64        `json:"score"` // BM25, higher is better
-	BookID     int64          `json:"book_id"`
-	PageNumber *int           `json:"page_number"`
-	Content    string         `json:"content,omitempty"`
-	SourceType string         `json:"source_type,omitempty"`
-	Metadata   map[string]any `json:"metadata,omitzero"`
+	ID         int64           `json:"id"`
+	Title      string          `json:"title"`
+	Score      float64         `json:"score"` // BM25, higher is better
+	BookID     int64           `json:"book_id"`
+	PageNumber *int            `json:"page_number"`
+	Content    string          `json:"content,omitempty"`
+	SourceType string          `json:"source_type,omitempty"`
+	Metadata   json.RawMessage `json:"metadata,omitzero"` // an object
 }
 
 func newResult(m store.Match, details bool) Result {
@@ -86,7 +87,7 @@ func newResult(m store.Match, details bool) Result {
 	if details {
 		r.Content, r.SourceType, r.Metadata = m.Content, m.SourceType, m.Metadata
 		if r.Metadata == nil {
-			r.Metadata = map[string]any{}
+			r.Metadata = noMetadata
 		}
 	}
 	return r

@@ -114,10 +114,57 @@ func TestDetails(t *testing.T) {
 		}
 		req.IncludeDetails = true
 		for i := range want {
-			want[i].Content, want[i].SourceType, want[i].Metadata = []string{"word w1 being", "word w2 being"}[i], "text", map[string]any{"words": 3.0}
+			want[i].Content, want[i].SourceType, want[i].Metadata = []string{"word w1 being", "word w2 being"}[i], "text", json.RawMessage(`{"words":3}`)
 		}
 		if diff := cmp.Diff(want, mustSearch(t, l, "", req).Results); diff != "" {
 			t.Errorf("%v with details (-want +got):\n%s", access, diff)
+		}
+	}
+}
+
+// What is written by hand says what encoding/json would.
+func TestPassagesAsJSON(t *testing.T) {
+	nasty := "\x00\x1f\"\\/\n<&>\u2028 🤔 \xff"
+	clean := strings.ToValidUTF8(nasty, "\uFFFD")
+	p := store.Passage{ID: 1 << 52, BookID: 2, Owner: "ada", Title: nasty, Content: nasty, SourceType: nasty, PageNumber: 7, Chapter: nasty, Seq: 3, Metadata: json.RawMessage(`{"words":9}`)}
+	f := func(why string, p store.Passage, want map[string]any) {
+		t.Helper()
+		var got map[string]any
+		raw := AppendPassage([]byte("["), &p)
+		if err := json.Unmarshal(raw[1:], &got); err != nil {
+			t.Fatalf("%s: %v in %s", why, err, raw)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", why, diff)
+		}
+	}
+	f("everything", p, map[string]any{
+		"id": float64(1 << 52), "book_id": 2.0, "title": clean, "content": clean, "source_type": clean,
+		"page_number": 7.0, "chapter": clean, "seq": 3.0, "metadata": map[string]any{"words": 9.0},
+	})
+	f("nothing", store.Passage{ID: 1}, map[string]any{
+		"id": 1.0, "book_id": 0.0, "title": "", "content": "", "source_type": "",
+		"page_number": nil, "seq": 0.0, "metadata": map[string]any{},
+	})
+	var results []Result
+	for i, score := range []float64{0, 1, -2.5, 1e-7, 3e21, 1.8211557900973287e-6, math.MaxFloat64, math.SmallestNonzeroFloat64} {
+		results = append(results, newResult(store.Match{Passage: p, Score: score}, i%2 == 0), newResult(store.Match{Score: score}, i%2 == 0))
+	}
+	want, err := encodeList(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := encodeResults(results)
+	var wanted, had []Result
+	if err := errors.Join(err, json.Unmarshal(want, &wanted), json.Unmarshal(got, &had)); err != nil {
+		t.Fatalf("%v in %s", err, got)
+	}
+	if diff := cmp.Diff(wanted, had); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	for _, score := range []float64{math.NaN(), math.Inf(1)} {
+		if got, err := encodeResults([]Result{{Score: score}}); err == nil {
+			t.Errorf("a score of %v became %s", score, got)
 		}
 	}
 }

@@ -260,14 +260,15 @@ func scanPassage(r *pool.Rows, scope Scope) (p Passage, err error) {
 }
 
 // readMetadata returns nil when there is none.
-func readMetadata(id int64, text sql.NullString) (m map[string]any, err error) {
-	if !text.Valid {
+func readMetadata(id int64, text sql.NullString) (json.RawMessage, error) {
+	if !text.Valid || text.String == "null" {
 		return nil, nil
 	}
-	if err := json.Unmarshal([]byte(text.String), &m); err != nil {
-		return nil, fmt.Errorf("metadata of passage %d: %w", id, err)
+	raw := json.RawMessage(text.String)
+	if len(raw) == 0 || raw[0] != '{' || !json.Valid(raw) {
+		return nil, fmt.Errorf("metadata of passage %d is no JSON object", id)
 	}
-	return m, nil
+	return raw, nil
 }
 
 // idList returns ids as the JSON array that json_each reads: one parameter, and

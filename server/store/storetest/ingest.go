@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"sync"
 	"testing"
@@ -46,7 +47,7 @@ func testRoundTrip(t *testing.T, s Store) {
 	}
 	in := ingest(t, s, b)
 	want := []store.Passage{
-		{Content: b.Passages[0].Content, PageNumber: 7, Chapter: "İlk", Metadata: b.Passages[0].Metadata},
+		{Content: b.Passages[0].Content, PageNumber: 7, Chapter: "İlk", Metadata: json.RawMessage(`{"deep":["a",1.5,null],"language":"tr","words":9}`)},
 		{},
 		{Content: "broken \uFFFD bytes", Chapter: "\uFFFD"},
 	}
