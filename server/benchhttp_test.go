@@ -37,19 +37,30 @@ func BenchmarkHTTP(b *testing.B) {
 		libs.dir = dir
 		b.Cleanup(func() { os.RemoveAll(dir) })
 	}
-	b.Run("batch=100/one_connection", func(b *testing.B) { benchBatch(b, libs, false, 0) })
-	b.Run("batch=100/connection_each", func(b *testing.B) { benchBatch(b, libs, true, 0) })
-	b.Run("batch=100/rtt=1ms", func(b *testing.B) { benchBatch(b, libs, false, time.Millisecond) })
+	b.Run("batch=100/one_connection", func(b *testing.B) { benchBatch(b, libs, batchOver{}) })
+	b.Run("batch=100/connection_each", func(b *testing.B) { benchBatch(b, libs, batchOver{anew: true}) })
+	b.Run("batch=100/rtt=1ms", func(b *testing.B) { benchBatch(b, libs, batchOver{rtt: time.Millisecond}) })
+	b.Run("batch=100/hold=1ms", func(b *testing.B) { benchBatch(b, libs, batchOver{hold: time.Millisecond}) })
 	b.Run("page", func(b *testing.B) { benchPage(b, libs) })
 	b.Run("search", func(b *testing.B) { benchSearch(b, libs) })
 	b.Run("pools", func(b *testing.B) { benchPools(b, libs) })
 }
 
-// benchBatch asks for 100 passages at once, and by 100 requests: on the same connection, or each
-// on one of its own as the plan's loop of curl does. Nothing is cached. rtt is how far away the
-// client is: 0 is this machine, on which a request costs less than anywhere else.
-func benchBatch(b *testing.B, libs *benchLibraries, anew bool, rtt time.Duration) {
-	address := listenBench(b, openBench(b, libs.path(b, 5_000), benchPoolConfig(), library.Config{}), benchConfig())
+// batchOver is the way to the passages. The zero batchOver is one connection within this machine,
+// on which a request costs less than anywhere else.
+type batchOver struct {
+	anew bool          // each read has a connection of its own, as in the plan's loop of curl
+	rtt  time.Duration // how far away the client is
+	hold time.Duration // how much longer a statement takes: how far away the database is
+}
+
+// benchBatch asks for 100 passages at once, and by 100 requests. Nothing is cached.
+func benchBatch(b *testing.B, libs *benchLibraries, over batchOver) {
+	pools, rtt, anew := benchPoolConfig(), over.rtt, over.anew
+	if over.hold > 0 {
+		pools.Hold = func() time.Duration { return over.hold }
+	}
+	address := listenBench(b, openBench(b, libs.path(b, 5_000), pools, library.Config{}), benchConfig())
 	c := dial(b, address)
 	b.Cleanup(func() { c.conn.Close() })
 	ids := make([]string, 100)
