@@ -92,12 +92,16 @@ func appendPageNumber(b []byte, n int) []byte {
 	return appendInt(b, n)
 }
 
-// appendFloat writes the shortest form of a finite number that reads back as it.
+// appendFloat writes a finite number as encoding/json does.
 func appendFloat(b []byte, f float64) []byte {
 	if a := math.Abs(f); a == 0 || a >= 1e-6 && a < 1e21 {
 		return strconv.AppendFloat(b, f, 'f', -1, 64)
 	}
-	return strconv.AppendFloat(b, f, 'e', -1, 64)
+	b = strconv.AppendFloat(b, f, 'e', -1, 64)
+	if n := len(b); b[n-4] == 'e' && b[n-3] == '-' && b[n-2] == '0' { // e-09 is e-9
+		b = append(b[:n-2], b[n-1])
+	}
+	return b
 }
 
 // Concepts and relations as the API shows them.

@@ -155,6 +155,9 @@ func TestPassagesAsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := encodeResults(results)
+	if number := string(appendFloat(nil, 1e-7)); number != "1e-7" {
+		t.Errorf("1e-7 is written as %s", number)
+	}
 	var wanted, had []Result
 	if err := errors.Join(err, json.Unmarshal(want, &wanted), json.Unmarshal(got, &had)); err != nil {
 		t.Fatalf("%v in %s", err, got)
