@@ -131,7 +131,7 @@ func acquire(ctx context.Context, take func(context.Context) (*pool.Conn, error)
 // has statements behind it, and work that is no client's.
 func begun(ctx context.Context) bool {
 	r := requestOf(ctx)
-	return r == nil || r.stats == nil || r.stats.Statements.Load() > 0
+	return r == nil || r.Stats == nil || r.Stats.Statements.Load() > 0
 }
 
 // read acquires a read connection for one statement and calls each for every row of it.
