@@ -44,6 +44,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("GET /limits", s.adminLimits)
 	mux.HandleFunc("GET /ingests", s.adminIngests)
 	mux.HandleFunc("GET /circuit-breakers", s.adminBreakers)
+	mux.HandleFunc("GET /memory", s.adminMemory)
 	mux.HandleFunc("GET /health", s.adminHealth)
 	mux.HandleFunc("GET /loglevel", s.adminLevel)
 	mux.HandleFunc("PUT /loglevel", s.adminSetLevel)
@@ -54,7 +55,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.adminAnswer(w, http.StatusNotFound, errorBody{Error: "no_such_route",
-			Detail: "the admin listener has GET /statements, /routes, /limits, /ingests, /circuit-breakers, /health and /debug/pprof/, GET and PUT /loglevel"})
+			Detail: "the admin listener has GET /statements, /routes, /limits, /ingests, /circuit-breakers, /memory, /health and /debug/pprof/, GET and PUT /loglevel"})
 	})
 	// A page in the operator's browser must not change the log level.
 	return http.NewCrossOriginProtection().Handler(mux)
@@ -147,9 +148,9 @@ func (s *Server) adminHealth(w http.ResponseWriter, r *http.Request) {
 		InFlight int64  `json:"in_flight"`
 	}{s.adminReport(), "ok", s.pinger.check(r.Context()), s.inFlight.now.Load()}
 	status := http.StatusOK
-	switch {
-	case s.stage.Load() >= stageLeaving:
-		out.Status = "draining"
+	switch state := s.leaving(); {
+	case state != "":
+		out.Status = state
 	case out.Database == dbDown:
 		out.Status, status = "unavailable", http.StatusServiceUnavailable
 	}

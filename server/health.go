@@ -74,7 +74,7 @@ func (s *Server) live(c *gin.Context) {
 }
 
 type readiness struct {
-	Status   string `json:"status"` // ready, degraded, draining or unavailable
+	Status   string `json:"status"` // ready, degraded, draining, restarting or unavailable
 	Database string `json:"database"`
 }
 
@@ -83,9 +83,9 @@ type readiness struct {
 // replica out would only overload the others. So is, with Config.ReadyWithoutDatabase, one
 // whose database is down.
 func (s *Server) ready(c *gin.Context) {
-	if s.stage.Load() >= stageLeaving {
+	if state := s.leaving(); state != "" {
 		c.Writer.Header()["Retry-After"] = []string{"1"}
-		s.answer(c, http.StatusServiceUnavailable, readiness{Status: "draining", Database: "not asked"})
+		s.answer(c, http.StatusServiceUnavailable, readiness{Status: state, Database: "not asked"})
 		return
 	}
 	switch state := s.pinger.check(c.Request.Context()); {
@@ -100,7 +100,7 @@ func (s *Server) ready(c *gin.Context) {
 }
 
 type healthReport struct {
-	Status      string      `json:"status"` // ok, draining or unavailable
+	Status      string      `json:"status"` // ok, draining, restarting or unavailable
 	Version     string      `json:"version"`
 	Phase       string      `json:"phase"`
 	UptimeS     float64     `json:"uptime_s"`
@@ -133,8 +133,8 @@ func (s *Server) health(c *gin.Context) {
 			out.Library = &totalsItem{Books: books, Passages: passages}
 		}
 	}
-	if s.stage.Load() >= stageLeaving {
-		out.Status = "draining"
+	if state := s.leaving(); state != "" {
+		out.Status = state
 	}
 	s.answer(c, status, out)
 }

@@ -150,7 +150,7 @@ func TestAdminListener(t *testing.T) {
 			t.Errorf("search: %+v", r)
 		}
 	}
-	for _, path := range []string{"/health", "/limits", "/ingests", "/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/debug/pprof/cmdline"} {
+	for _, path := range []string{"/health", "/limits", "/ingests", "/memory", "/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/debug/pprof/cmdline"} {
 		if w := ask(t, admin, "GET", path, ""); w.Code != 200 {
 			t.Errorf("%s: %d", path, w.Code)
 		}

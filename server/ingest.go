@@ -33,6 +33,10 @@ const (
 // ingest answers POST /api/ingest.
 func (s *Server) ingest(c *gin.Context) {
 	ctx := c.Request.Context()
+	if r := s.pressure(); r != nil {
+		s.fail(c, r)
+		return
+	}
 	// A recorder in a test has no deadline to move.
 	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(s.cfg.IngestTimeout + s.cfg.ReadTimeout))
 	// Before the body is read: what the slots bound is the memory of the books.

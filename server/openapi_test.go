@@ -15,6 +15,7 @@ import (
 
 	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/memory"
 )
 
 func description(t *testing.T) (libopenapi.Document, *v3.Document) {
@@ -168,6 +169,17 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	f(s, "GET", "/api/health/pools", "", "", 200)
 	f(s, "GET", "/api/health/cache", "", "", 200)
 	f(newServer(t, testConfig(), Deps{Library: echo()}).Handler(), "GET", "/api/health/cache", "", "", 200)
+	f(s, "GET", "/api/health/memory", "", "", 200)
+	f(s, "GET", "/api/health/restart", "", "", 200)
+	short := newScripted()
+	pressed := newServer(t, testConfig(), Deps{Library: echo(), Memory: short}).Handler()
+	f(pressed, "GET", "/api/health/memory", "", "", 200)
+	short.use(90, memory.Critical)
+	short.request("a leak")
+	f(pressed, "GET", "/api/health", "", "", 200)
+	f(pressed, "GET", "/api/health/restart", "", "", 200)
+	f(pressed, "GET", "/api/health/ready", "", "", 503)
+	f(pressed, "POST", "/api/ingest", jsonBody, `{"content":"a"}`, 503)
 	if w := f(s, "GET", "/api/openapi.yaml", "", "", 200); w.Body.String() != string(openAPI) {
 		t.Error("the description that is served is another one")
 	}

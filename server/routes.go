@@ -36,6 +36,8 @@ func (s *Server) buildRoutes() {
 	s.open_(http.MethodGet, "/api/health/pools", s.pools)
 	s.open_(http.MethodGet, "/api/health/cache", s.cache)
 	s.open_(http.MethodGet, "/api/health/circuit-breaker", s.breakers)
+	s.open_(http.MethodGet, "/api/health/memory", s.memory)
+	s.open_(http.MethodGet, "/api/health/restart", s.restart)
 	s.limited(http.MethodGet, "/api/openapi.yaml", nil, s.describe)
 	s.limited(http.MethodGet, "/api/search", &s.limits.search, s.search)
 	s.limited(http.MethodPost, "/api/search", &s.limits.search, s.search)

@@ -68,6 +68,9 @@ type Deps struct {
 	Statements func() []store.StatementStats
 	Breakers   func() []breaker.Stats // nil: there are none
 
+	// Memory says when memory is short; nil is never. Run runs it.
+	Memory Memory
+
 	// Listener, when set, is served instead of opening Config.Listen. Run closes it.
 	Listener net.Listener
 	// Ready is called once both listeners answer, with their real addresses; admin is nil
@@ -92,9 +95,11 @@ type Server struct {
 	started  time.Time
 	lines    lineGate
 
-	stage    atomic.Int32 // one of the stage constants
-	inFlight flights
-	conns    atomic.Pointer[listener] // nil before Run
+	stage      atomic.Int32 // one of the stage constants
+	restarting atomic.Bool  // the drain is one for a restart
+	shed       atomic.Int64 // requests refused for want of memory
+	inFlight   flights
+	conns      atomic.Pointer[listener] // nil before Run
 
 	mu            sync.Mutex // guards public and admin
 	public, admin net.Addr
@@ -145,7 +150,8 @@ func (s *Server) Addrs() (public, admin net.Addr) {
 
 // Run serves until ctx ends, then leaves in the order of drain and returns nil when every
 // request was answered. It returns an error when a listener cannot be opened or fails, or when
-// requests had to be cut at Config.DrainTimeout. It may be called once.
+// requests had to be cut at Config.DrainTimeout. When Deps.Memory asks for a restart it leaves in
+// the same order and returns an error that is ErrRestart. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	public, admin, err := s.open(ctx)
 	if err != nil {
@@ -182,14 +188,24 @@ func (s *Server) Run(ctx context.Context) error {
 	if keeper, ok := s.identity.(interface{ Run(context.Context) error }); ok {
 		running.Go(func() { _ = keeper.Run(background) }) // keeps the keys of tokens fresh; nil likewise
 	}
+	if s.deps.Memory != nil {
+		running.Go(func() { _ = s.deps.Memory.Run(background) }) // nil likewise; goes on during a drain
+	}
 	if s.deps.Ready != nil {
 		s.deps.Ready(s.Addrs())
 	}
 
 	var result error
+	leave := departure{api: api, listener: bounded, accepting: accepting, cut: cut}
 	select {
 	case <-ctx.Done():
-		result = s.drain(ctx, departure{api: api, listener: bounded, accepting: accepting, cut: cut})
+		result = s.drain(ctx, leave)
+	case <-s.handOver():
+		s.restarting.Store(true)
+		result = s.drain(ctx, leave)
+		if ctx.Err() == nil { // who was told to stop meanwhile shall not be started again
+			result = errors.Join(fmt.Errorf("%w: %s", ErrRestart, s.deps.Memory.State().Reason), result)
+		}
 	case result = <-failed:
 		s.stage.Store(stageStopped)
 		cut(result)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/tomehub/tomehub/server"
 )
 
 // Exit codes. Scripts, CI and supervisors rely on them.
@@ -25,7 +27,6 @@ func (e usageError) Unwrap() error { return e.err }
 var (
 	errCheckFailed  = errors.New("a check failed")
 	errInconclusive = errors.New("the run is inconclusive")
-	errRestart      = errors.New("restart wanted")
 )
 
 // exitCode is the only map from errors to exit codes.
@@ -40,7 +41,7 @@ func exitCode(err error) int {
 		return exitCheckFailed
 	case errors.Is(err, errInconclusive):
 		return exitInconclusive
-	case errors.Is(err, errRestart):
+	case errors.Is(err, server.ErrRestart):
 		return exitRestart
 	case errors.Is(err, context.Canceled):
 		return exitError

@@ -20,6 +20,7 @@ import (
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/library/demo"
 	"github.com/tomehub/tomehub/server/limit"
+	"github.com/tomehub/tomehub/server/memory"
 	"github.com/tomehub/tomehub/server/store"
 )
 
@@ -189,6 +190,11 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 		Pools: h.pools.Stats, Statements: h.store.Statements,
 		Cache: func() any { return h.library.CacheStats() }, Breakers: h.breakers,
 		Ready: func(public, admin net.Addr) { a.announce(c, logger, public, admin) },
+	}
+	if c.memoryMonitor {
+		if deps.Memory, err = memory.New(c.memoryConfig(), memory.NewReader(), logger); err != nil {
+			return nil, err
+		}
 	}
 	if c.limitStorage != memoryStorage {
 		if h.limits, err = limit.NewRedis(limit.RedisConfig{URL: c.limitStorage, Logger: logger}); err != nil {

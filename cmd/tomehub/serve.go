@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tomehub/tomehub/server/memory"
 )
 
 func (a *app) newServeCommand() *cobra.Command {
@@ -21,7 +23,8 @@ func (a *app) newServeCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the library over HTTP",
 		Long: `Serve the library over HTTP until SIGTERM or Ctrl-C, then drain: readiness turns 503,
-requests in flight are finished, and the process exits with 0.
+requests in flight are finished, and the process exits with 0. When memory runs short it
+leaves in the same order by itself and exits with 75: start it again.
 
 Every setting is a flag and a name in the environment, shown in brackets. Flags win over
 the environment, that over the .env file, that over the preset of --phase. Passwords have
@@ -61,6 +64,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func (a *app) serve(ctx context.Context, c *serveSettings) (err error) {
 	logger := a.logger()
 	logger.Info("tomehub starting", "version", buildVersion(), "phase", c.phase, "data_dir", c.dataDir)
+	a.limitHeap(c, logger, memory.NewReader().Read)
 	h, err := openHouse(ctx, c, logger)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tomehub/tomehub/server/identity"
 	"github.com/tomehub/tomehub/server/limit"
+	"github.com/tomehub/tomehub/server/memory"
 )
 
 // serveSettings are the settings of `tomehub serve`. The names in capitals are the plan's.
@@ -57,6 +58,10 @@ type serveSettings struct {
 	requestTimeout, slowRequest          time.Duration
 	maxConnections                       int
 	accessLog                            bool
+	memoryMonitor, memoryRestart         bool
+	memoryInterval                       time.Duration
+	memoryWarning, memoryCritical        float64
+	memoryLimitRatio                     float64
 
 	breakerSettings
 }
@@ -86,6 +91,7 @@ func (c *serveSettings) register(s *settings) {
 	c.registerAnswers(s)
 	c.registerIdentity(s)
 	c.registerLife(s)
+	c.registerMemory(s)
 }
 
 // registerLibrary makes the settings of opening a library, which `tomehub ingest` has too.
@@ -191,6 +197,18 @@ func (c *serveSettings) registerLife(s *settings) {
 	s.add(boolValue{&c.accessLog}, "access-log", "TOMEHUB_ACCESS_LOG", "log every request")
 }
 
+func (c *serveSettings) registerMemory(s *settings) {
+	d := memory.DefaultConfig()
+	c.memoryMonitor, c.memoryRestart, c.memoryInterval = true, d.Restart, d.Interval
+	s.add(boolValue{&c.memoryMonitor}, "memory-monitor", "TOMEHUB_MEMORY_MONITOR", "watch the memory, and refuse ingests while it is critical (A2)")
+	s.add(boolValue{&c.memoryRestart}, "memory-restart", "TOMEHUB_MEMORY_RESTART", "leave in good order with exit code 75 before memory runs out (C3); needs --memory-monitor and a supervisor that starts the server again")
+	s.add(durationValue{&c.memoryInterval, 100 * time.Millisecond, 10 * minute}, "memory-interval", "TOMEHUB_MEMORY_INTERVAL", "time between the checks of memory that are logged; looks in between are more frequent")
+	c.memoryWarning, c.memoryCritical, c.memoryLimitRatio = d.Warning, d.Critical, 0.75
+	s.add(numberValue{&c.memoryWarning, memory.MinPercent, memory.MaxPercent}, "memory-warning", "TOMEHUB_MEMORY_WARNING", "percent of the memory limit (the cgroup's, else the machine's) from which a warning is logged")
+	s.add(numberValue{&c.memoryCritical, memory.MinPercent, memory.MaxPercent}, "memory-critical", "TOMEHUB_MEMORY_CRITICAL", "percent of the memory limit from which ingests are refused and a restart is due")
+	s.add(numberValue{&c.memoryLimitRatio, 0, 1}, "memory-limit-ratio", "TOMEHUB_MEMORY_LIMIT_RATIO", "share of the cgroup's limit at which the garbage collector works harder, as GOMEMLIMIT does, which wins when it is set; 0 is off")
+}
+
 // validateDatabase reports every fault in the settings of opening a library, joined.
 func (c *serveSettings) validateDatabase() error {
 	var faults []error
@@ -227,6 +245,9 @@ func (c *serveSettings) validate() error {
 		fault("--admin-listen %s is reached by other machines, and the admin listener (pprof, statements, log level) asks nobody who they are: use a loopback address, or --insecure-no-auth if that is meant", c.adminListen)
 	}
 	faults = append(faults, c.answerConfig(nil).Validate())
+	if err := c.memoryConfig().Validate(); err != nil && c.memoryMonitor {
+		faults = append(faults, err)
+	}
 	if _, err := c.verifier(slog.New(slog.DiscardHandler)); err != nil {
 		faults = append(faults, err)
 	}

@@ -86,6 +86,30 @@ func (v intValue) Set(s string) error {
 	return nil
 }
 
+// numberValue is a number within bounds, fractions included.
+type numberValue struct {
+	p        *float64
+	min, max float64
+}
+
+func (v numberValue) Type() string { return "number" }
+
+func (v numberValue) String() string {
+	if v.p == nil {
+		return "0"
+	}
+	return strconv.FormatFloat(*v.p, 'f', -1, 64)
+}
+
+func (v numberValue) Set(s string) error {
+	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	if err != nil || !(n >= v.min && n <= v.max) { // NaN too
+		return fmt.Errorf("want a number from %v to %v", v.min, v.max)
+	}
+	*v.p = n
+	return nil
+}
+
 // bytesValue is a size: a number of bytes, or with KiB, MiB or GiB behind it.
 type bytesValue struct {
 	p        *int64

@@ -1,0 +1,374 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A simulated process: a heap with a collector that paces itself as Go's does, and bytes
+// outside of it. Rates and sizes are MB of a limit of 256.
+type simulated struct {
+	live    func(at time.Duration) float64 // reachable heap
+	outside func(at time.Duration) float64 // of the process, not of its heap; nil is none
+	others  func(at time.Duration) float64 // of other processes; nil is none
+	churn   float64                        // garbage made per second
+	lazy    bool                           // its collector waits to be asked
+	machine bool                           // no cgroup: the limit is the machine's
+	err     error
+
+	start, now     time.Time
+	dead           float64 // garbage made since the last collection
+	marked         float64 // live at the last collection
+	natural, asked int     // collections
+	peak           float64
+}
+
+const (
+	simLimit   = 256.0
+	simBase    = 20.0 // of a process that has just started
+	simMemory  = 0.75 * simLimit
+	simStep    = 10 * time.Millisecond
+	simMinHeap = 4.0
+)
+
+func at(f func(time.Duration) float64, d time.Duration) float64 {
+	if f == nil {
+		return 0
+	}
+	return f(d)
+}
+
+func (p *simulated) rss(d time.Duration) float64 {
+	return simBase + p.live(d) + p.dead + at(p.outside, d)
+}
+
+func (p *simulated) advance() time.Duration {
+	for ; !p.now.After(time.Now()); p.now = p.now.Add(simStep) {
+		d := p.now.Sub(p.start)
+		p.dead += p.churn * simStep.Seconds()
+		if !p.lazy && (p.live(d)+p.dead >= max(simMinHeap, 2*p.marked) || p.rss(d) >= simMemory && p.live(d)+p.dead > p.marked+2) {
+			p.dead, p.marked = 0, p.live(d)
+			p.natural++
+		}
+		p.peak = max(p.peak, p.rss(d)+at(p.others, d))
+	}
+	return time.Since(p.start)
+}
+
+func (p *simulated) read() (Reading, error) {
+	if p.err != nil {
+		return Reading{}, p.err
+	}
+	d := p.advance()
+	r := Reading{
+		At: time.Now(), Limit: simLimit * mib, Used: int64((p.rss(d) + at(p.others, d)) * mib), RSS: int64(p.rss(d) * mib), Origin: "cgroup v2 /sim", Cgroup: true,
+		Garbage: int64(max(0, p.live(d)+p.dead-p.marked) * mib),
+	}
+	if p.machine {
+		r.Origin, r.Cgroup = "machine", false
+	}
+	return r, nil
+}
+
+func (p *simulated) collect() {
+	p.dead, p.marked = 0, p.live(p.advance())
+	p.asked++
+}
+
+func constant(v float64) func(time.Duration) float64 { return func(time.Duration) float64 { return v } }
+
+// leak grows by share of the limit per second from a moment on.
+func leak(from, share float64, after time.Duration) func(time.Duration) float64 {
+	return func(d time.Duration) float64 { return from + simLimit*share*max(0, (d-after).Seconds()) }
+}
+
+// watch runs a monitor over p until it asks for a restart, at most d.
+func watch(t *testing.T, p *simulated, cfg Config, d time.Duration) (s State, after time.Duration, log string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		m := simMonitor(t, p, cfg, slog.New(slog.NewTextHandler(&lines, nil)))
+		ctx, stop := context.WithTimeout(t.Context(), d)
+		defer stop()
+		ended := make(chan error, 1)
+		go func() { ended <- m.Run(ctx) }()
+		select {
+		case <-m.HandOver():
+		case <-ctx.Done():
+		}
+		s, after = m.State(), time.Since(p.start)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		log = lines.String()
+	})
+	return s, after, log
+}
+
+func simMonitor(t *testing.T, p *simulated, cfg Config, log *slog.Logger) *Monitor {
+	t.Helper()
+	m, err := New(cfg, newReaderAt(nil, Machine{}), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.start, p.now = time.Now(), time.Now()
+	m.read, m.collect = p.read, p.collect
+	return m
+}
+
+func TestLeaksHandOverInTime(t *testing.T) {
+	f := func(why string, p *simulated, most float64) {
+		t.Helper()
+		s, after, log := watch(t, p, DefaultConfig(), time.Hour)
+		if !s.RestartRequested {
+			t.Errorf("%s: no restart; %.1f %%, growth %.0f\n%s", why, s.Percent(), s.Growth, log)
+			return
+		}
+		t.Logf("%s: after %v at %.1f %%, %d collections asked for: %s", why, after, s.Percent(), p.asked, s.Reason)
+		if s.Percent() > most || s.Percent() < handOverFrom {
+			t.Errorf("%s: it comes at %.1f %%, want %d to %v %%", why, s.Percent(), handOverFrom, most)
+		}
+		if strings.Count(log, "restart requested") != 1 {
+			t.Errorf("%s: the log:\n%s", why, log)
+		}
+	}
+	f("1.5 %/s of heap", &simulated{live: leak(10, 0.015, time.Minute)}, 65)
+	f("1.5 %/s of heap, amid churn", &simulated{live: leak(10, 0.015, time.Minute), churn: 20}, 65)
+	f("1.5 %/s outside of the heap", &simulated{live: constant(10), outside: leak(0, 0.015, time.Minute)}, 65)
+	f("6 %/s of heap", &simulated{live: leak(10, 0.06, time.Minute)}, 75)
+	f("6 %/s of heap, amid churn", &simulated{live: leak(10, 0.06, time.Minute), churn: 20}, 75)
+	f("6 %/s outside of the heap", &simulated{live: constant(10), outside: leak(0, 0.06, time.Minute)}, 70)
+	f("6 %/s in a process that is half full", &simulated{live: leak(110, 0.06, time.Minute)}, 85.5)
+	f("from the start", &simulated{live: leak(5, 0.015, 0)}, 65)
+	f("on a machine", &simulated{live: leak(10, 0.015, time.Minute), machine: true}, 65)
+	// Slow ones come near the critical threshold, and leave room for the fresh process.
+	f("0.05 %/s", &simulated{live: leak(10, 0.0005, time.Minute), churn: 5}, 85.5)
+	f("0.05 %/s of a process that takes a quarter when it is fresh", &simulated{live: leak(44, 0.0005, time.Minute), churn: 5}, 76)
+	f("3 %/min, a cache of connections", &simulated{live: constant(10), outside: leak(0, 0.0005, time.Minute)}, 85.5)
+}
+
+func TestWhatIsNoLeakNeverRestarts(t *testing.T) {
+	f := func(why string, p *simulated) {
+		t.Helper()
+		s, _, log := watch(t, p, DefaultConfig(), 20*time.Minute)
+		t.Logf("%s: %.1f %%, peak %.1f %%, collections: %d natural, %d asked for", why, s.Percent(), 100*p.peak/simLimit, p.natural, p.asked)
+		if s.RestartRequested {
+			t.Errorf("%s: %s\n%s", why, s.Reason, log)
+		}
+		if p.asked > 20*60 {
+			t.Errorf("%s: %d collections asked for in 20 minutes", why, p.asked)
+		}
+	}
+	f("idle", &simulated{live: constant(10)})
+	f("churn with 60 % live", &simulated{live: constant(0.6*simLimit - simBase), churn: 50})
+	f("heavy churn with 60 % live", &simulated{live: constant(0.6*simLimit - simBase), churn: 400})
+	f("a sawtooth to 75 %", &simulated{live: constant(80), churn: 30})
+	f("a slow sawtooth", &simulated{live: constant(90), churn: 1})
+	f("a jump of 40 % at once", &simulated{live: func(d time.Duration) float64 {
+		if d > 3*time.Minute {
+			return 130
+		}
+		return 30
+	}})
+	f("a cache that warms up within two seconds", &simulated{live: func(d time.Duration) float64 {
+		return 40 + 80*min(1, max(0, (d-3*time.Minute).Seconds()/2))
+	}, churn: 10})
+	f("a cache that warms up within ten minutes", &simulated{live: func(d time.Duration) float64 { return 20 + 100*min(1, d.Minutes()/10) }, churn: 10})
+	f("waves", &simulated{live: func(d time.Duration) float64 { return 90 + 30*math.Sin(d.Seconds()) }, churn: 10})
+	f("others fill the machine", &simulated{live: constant(20), machine: true, others: func(d time.Duration) float64 { return min(210, d.Seconds()) }})
+	f("a bulk of heavy neighbours from the start", &simulated{live: constant(30), others: constant(175)})
+}
+
+func TestRestartIsASwitch(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Restart = false
+	s, _, log := watch(t, &simulated{live: func(d time.Duration) float64 { return min(200, d.Seconds()) }}, cfg, 10*time.Minute)
+	if s.RestartRequested || s.RestartEnabled || s.Level != Critical || !strings.Contains(log, "off (--memory-restart)") {
+		t.Errorf("%+v\n%s", s, log)
+	}
+}
+
+// Garbage beyond the critical threshold is collected, and then is no reason for anything.
+func TestGarbageIsNotCritical(t *testing.T) {
+	p := &simulated{live: constant(60), lazy: true}
+	synctest.Test(t, func(t *testing.T) {
+		m := simMonitor(t, p, DefaultConfig(), nil)
+		m.Look()
+		p.dead = 150 // 90 %, all at once
+		p.marked = 60
+		time.Sleep(time.Second)
+		if s := m.Look(); s.Level != Warning || p.asked != 0 {
+			t.Errorf("a look of a handler: %v, %d collections", s.Level, p.asked)
+		}
+		m.look(true)
+		if s := m.State(); s.Level != OK || p.asked != 1 {
+			t.Errorf("after the collection: %v at %.1f %%, %d collections", s.Level, s.Percent(), p.asked)
+		}
+	})
+}
+
+// One line for each crossing, and none for use that swings around a threshold.
+func TestCrossingsAreLoggedOnce(t *testing.T) {
+	level := 10.0
+	p := &simulated{live: constant(0), outside: func(time.Duration) float64 { return level*simLimit/100 - simBase }}
+	cfg := DefaultConfig()
+	cfg.Restart = false
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		m := simMonitor(t, p, cfg, slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		f := func(percent float64, want Level, logged ...string) {
+			t.Helper()
+			lines.Reset()
+			level = percent
+			for range 5 {
+				time.Sleep(time.Second)
+				m.look(true)
+			}
+			if got := m.State().Level; got != want {
+				t.Errorf("at %v %%: %v, want %v", percent, got, want)
+			}
+			if n := strings.Count(lines.String(), "\n"); n != len(logged)/3 {
+				t.Errorf("at %v %%: %d lines:\n%s", percent, n, lines.String())
+			}
+			for _, part := range logged {
+				if !strings.Contains(lines.String(), part) {
+					t.Errorf("at %v %%: the log lacks %q:\n%s", percent, part, lines.String())
+				}
+			}
+		}
+		f(10, OK)
+		f(69.9, OK)
+		f(70.1, Warning, "level=WARN", `msg="memory warning"`, `used_percent=70.1 used_mb=179 limit_mb=256 limit_origin="cgroup v2 /sim"`)
+		f(68, Warning)
+		f(71, Warning)
+		f(84.9, Warning)
+		f(85.1, Critical, "level=ERROR", `msg="memory critical"`, "threshold_percent=85")
+		f(83, Critical)
+		f(86, Critical)
+		f(81.9, Warning, "level=INFO", `msg="memory eased"`, "level=warning")
+		f(66.9, OK, "level=INFO", `msg="memory eased"`, "level=ok")
+		f(90, Critical, "level=ERROR", `msg="memory critical"`, "rss_mb=230")
+		f(10, OK, "level=INFO", `msg="memory eased"`, "level=ok")
+	})
+}
+
+func TestChecksAreLoggedAndAveraged(t *testing.T) {
+	p := &simulated{live: constant(0), outside: func(d time.Duration) float64 { return d.Minutes() }}
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		m := simMonitor(t, p, DefaultConfig(), slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
+		defer stop()
+		if err := m.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(lines.String(), "memory checked"); n != 21 {
+			t.Errorf("%d checks in ten minutes, want 21", n)
+		}
+		// Of minutes 5.5 to 10: 20 MB and 7.75 on average.
+		if got := m.State().RecentAverage; math.Abs(got-100*27.75/256) > 0.05 {
+			t.Errorf("average %.2f %%", got)
+		}
+	})
+}
+
+func TestUnreadableMemoryIsUnknown(t *testing.T) {
+	p := &simulated{live: constant(10)}
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		m := simMonitor(t, p, DefaultConfig(), slog.New(slog.NewTextHandler(&lines, nil)))
+		if s := m.State(); s.Level != Unknown {
+			t.Errorf("before the first look: %v", s.Level)
+		}
+		f := func(want Level) {
+			t.Helper()
+			for range 3 {
+				time.Sleep(time.Second)
+				if s := m.Look(); s.Level != want || (s.Err != nil) != (want == Unknown) {
+					t.Errorf("%v %v, want %v", s.Level, s.Err, want)
+				}
+			}
+		}
+		f(OK)
+		p.err = errors.New("no such file")
+		f(Unknown)
+		p.err = nil
+		f(OK)
+		if strings.Count(lines.String(), "memory cannot be read") != 1 || strings.Count(lines.String(), "can be read again") != 1 {
+			t.Errorf("the log:\n%s", lines.String())
+		}
+	})
+}
+
+// However many ask, the memory is read once in FreshFor.
+func TestLooksAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &simulated{live: constant(10)}
+		m := simMonitor(t, p, DefaultConfig(), nil)
+		reads := 0
+		m.read = func() (Reading, error) { reads++; return p.read() }
+		for range 10 {
+			for range 1000 {
+				m.Look()
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if reads != 4 { // at 0, 300, 600 and 900 ms
+			t.Errorf("%d reads in a second", reads)
+		}
+		m.mu.Lock() // as during a collection
+		time.Sleep(time.Second)
+		if s := m.Look(); s.Level != OK || reads != 4 {
+			t.Errorf("a look while another is under way: %v, %d reads", s.Level, reads)
+		}
+		m.mu.Unlock()
+	})
+}
+
+func TestValidateReportsEveryFault(t *testing.T) {
+	err := Config{Interval: time.Millisecond, Warning: math.NaN(), Critical: 100, HandOver: -1, FreshBytes: -1}.Validate()
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"--memory-interval is 1ms", "--memory-warning is NaN", "--memory-critical is 100", "HandOver is -1ns", "FreshBytes is -1"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the report lacks %q: %v", want, err)
+		}
+	}
+	cfg := DefaultConfig()
+	cfg.Warning = 85
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "not below --memory-critical") {
+		t.Errorf("%v", err)
+	}
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(Config{}, NewReader(), nil); err == nil {
+		t.Error("a zero Config makes a monitor")
+	}
+}
+
+func FuzzTrend(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9})
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		tr := trend{pace: paces[0]}
+		now, highest, lowest := time.Unix(0, 0), int64(0), int64(math.MaxInt64)
+		for i, step := range steps {
+			now = now.Add(time.Duration(step) * 20 * time.Millisecond)
+			v := int64(step) * int64(i) * mib
+			tr.add(now, v)
+			highest, lowest = max(highest, v), min(lowest, v)
+			if g := tr.growth(gib); g < 0 || math.IsNaN(g) || g > float64(highest-lowest)+1 {
+				t.Fatalf("growth %v of values from %d to %d", g, lowest, highest)
+			}
+		}
+	})
+}
