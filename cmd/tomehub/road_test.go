@@ -31,6 +31,12 @@ type served struct {
 // startServer runs this test binary as tomehub and waits until it is ready.
 func startServer(t *testing.T, dataDir string, args ...string) *served {
 	t.Helper()
+	return startProgram(t, func(*exec.Cmd) {}, dataDir, args...)
+}
+
+// startProgram does the same with a command that change has changed.
+func startProgram(t *testing.T, change func(*exec.Cmd), dataDir string, args ...string) *served {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +47,7 @@ func startServer(t *testing.T, dataDir string, args ...string) *served {
 	s.cmd = &exec.Cmd{Path: self, Args: append([]string{"tomehub", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
 		"--data-dir", dataDir, "--ready-file", ready, "--env-file", "", "--drain-grace", "0"}, args...)}
 	s.cmd.Stdout, s.cmd.Stderr = s.stdout, s.stderr
+	change(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -221,14 +221,15 @@ func TestPhasePresets(t *testing.T) {
 				t.Errorf("phase %s presets --%s, which does not exist", phase, name)
 			}
 		}
-		pools[phase] = fmt.Sprintf("split=%t size=%d access=%s cache=%t search=%d", c.poolSplit, c.poolSize, c.accessPath, c.cache, c.limitSearch)
+		pools[phase] = fmt.Sprintf("split=%t size=%d access=%s cache=%t search=%d monitor=%t restart=%t heap=%v",
+			c.poolSplit, c.poolSize, c.accessPath, c.cache, c.limitSearch, c.memoryMonitor, c.memoryRestart, c.memoryLimitRatio)
 	}
 	want := map[string]string{
-		"baseline": "split=false size=20 access=five cache=false search=0",
-		"A":        "split=false size=40 access=five cache=false search=100",
-		"B":        "split=false size=40 access=two cache=true search=100",
-		"C":        "split=true size=40 access=two cache=true search=100",
-		"D":        "split=true size=40 access=two cache=true search=100",
+		"baseline": "split=false size=20 access=five cache=false search=0 monitor=false restart=false heap=0",
+		"A":        "split=false size=40 access=five cache=false search=100 monitor=true restart=false heap=0.75",
+		"B":        "split=false size=40 access=two cache=true search=100 monitor=true restart=false heap=0.75",
+		"C":        "split=true size=40 access=two cache=true search=100 monitor=true restart=true heap=0.75",
+		"D":        "split=true size=40 access=two cache=true search=100 monitor=true restart=true heap=0.75",
 	}
 	if diff := cmp.Diff(want, pools); diff != "" {
 		t.Error(diff)

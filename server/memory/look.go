@@ -44,6 +44,9 @@ func (m *Monitor) look(collect bool) {
 		m.collectNow(&s)
 	}
 	s.Level = m.judge(&s, before.Level, collect)
+	if len(m.checks) == 0 {
+		s.RecentAverage = s.Percent()
+	}
 	m.lowest = min(m.lowest, s.Used)
 	m.follow(&s)
 	m.last = s.Reading
