@@ -171,8 +171,8 @@ func TestHandOverDrainsAndAsksForARestart(t *testing.T) {
 		inFlight <- code
 	}()
 	<-entered
-	m.use(90, memory.Critical)
-	m.request("memory in use is 460 of 512 MB")
+	m.use(60, memory.OK) // growth asks for it, before anything is critical
+	m.request("memory in use is 307 of 512 MB")
 
 	// The very next answers know, on the connection that is kept.
 	h := r.Handler()
@@ -187,6 +187,9 @@ func TestHandOverDrainsAndAsksForARestart(t *testing.T) {
 	}
 	wantError(t, ask(t, h, "POST", "/api/ingest", `{"content":"a book"}`), 503, "memory_critical", "the server restarts")
 	eventually(t, "the listener is closed", func() bool { return r.stage.Load() >= stageClosed })
+	if w := ask(t, h, "GET", "/api/health/ready", ""); w.Code != 503 || decoded[readiness](t, w).Status != "restarting" {
+		t.Errorf("readiness during the drain: %d %s", w.Code, w.Body)
+	}
 	if code, closes := status(t, kept, r.url+"/api/search?q=a"); code != 200 || !closes {
 		t.Errorf("on a kept connection: %d, connection closed %t", code, closes)
 	}
@@ -197,7 +200,7 @@ func TestHandOverDrainsAndAsksForARestart(t *testing.T) {
 	if code := <-inFlight; code != 200 {
 		t.Errorf("the request in flight: %d", code)
 	}
-	if err := r.ended(t); !errors.Is(err, ErrRestart) || !strings.Contains(err.Error(), "memory in use is 460 of 512 MB") {
+	if err := r.ended(t); !errors.Is(err, ErrRestart) || !strings.Contains(err.Error(), "memory in use is 307 of 512 MB") {
 		t.Errorf("Run: %v", err)
 	}
 	if m.running.Load() {

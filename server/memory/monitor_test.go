@@ -20,6 +20,7 @@ type simulated struct {
 	others  func(at time.Duration) float64 // of other processes; nil is none
 	churn   float64                        // garbage made per second
 	lazy    bool                           // its collector waits to be asked
+	cost    time.Duration                  // of a collection that is asked for
 	machine bool                           // no cgroup: the limit is the machine's
 	err     error
 
@@ -78,6 +79,7 @@ func (p *simulated) read() (Reading, error) {
 }
 
 func (p *simulated) collect() {
+	time.Sleep(p.cost)
 	p.dead, p.marked = 0, p.live(p.advance())
 	p.asked++
 }
@@ -147,6 +149,7 @@ func TestLeaksHandOverInTime(t *testing.T) {
 	f("6 %/s of heap, amid churn", &simulated{live: leak(10, 0.06, time.Minute), churn: 20}, 75)
 	f("6 %/s outside of the heap", &simulated{live: constant(10), outside: leak(0, 0.06, time.Minute)}, 70)
 	f("6 %/s in a process that is half full", &simulated{live: leak(110, 0.06, time.Minute)}, 85.5)
+	f("1.5 %/s of the kernel's buffers, which are no pages of ours", &simulated{live: constant(10), others: leak(0, 0.015, time.Minute)}, 65)
 	f("from the start", &simulated{live: leak(5, 0.015, 0)}, 65)
 	f("on a machine", &simulated{live: leak(10, 0.015, time.Minute), machine: true}, 65)
 	// Slow ones come near the critical threshold, and leave room for the fresh process.
@@ -183,6 +186,9 @@ func TestWhatIsNoLeakNeverRestarts(t *testing.T) {
 	}, churn: 10})
 	f("a cache that warms up within ten minutes", &simulated{live: func(d time.Duration) float64 { return 20 + 100*min(1, d.Minutes()/10) }, churn: 10})
 	f("waves", &simulated{live: func(d time.Duration) float64 { return 90 + 30*math.Sin(d.Seconds()) }, churn: 10})
+	f("garbage that costs a second to collect", &simulated{live: constant(60), lazy: true, churn: 10, cost: time.Second})
+	f("others fill the machine while we have grown once", &simulated{machine: true, others: func(d time.Duration) float64 { return 60 + min(80, 4*max(0, (d-3*time.Minute).Seconds())) },
+		live: func(d time.Duration) float64 { return 20 + 30*min(1, d.Minutes()) }})
 	f("others fill the machine", &simulated{live: constant(20), machine: true, others: func(d time.Duration) float64 { return min(210, d.Seconds()) }})
 	f("a bulk of heavy neighbours from the start", &simulated{live: constant(30), others: constant(175)})
 }
@@ -330,6 +336,31 @@ func TestLooksAreBounded(t *testing.T) {
 			t.Errorf("a look while another is under way: %v, %d reads", s.Level, reads)
 		}
 		m.mu.Unlock()
+	})
+}
+
+// Use of one limit says nothing of growth towards another.
+func TestAnotherLimitBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &simulated{live: constant(10), outside: leak(0, 0.06, 0)}
+		cfg := DefaultConfig()
+		cfg.Restart = false
+		m := simMonitor(t, p, cfg, nil)
+		look := func() float64 {
+			time.Sleep(lookFast)
+			m.look(true)
+			return m.State().Growth
+		}
+		for range 6 * 4 {
+			look()
+		}
+		if look() == 0 {
+			t.Fatal("a leak of 6 s is not seen")
+		}
+		p.machine = true
+		if g := look(); g != 0 {
+			t.Errorf("growth %v at the first look at another limit", g)
+		}
 	})
 }
 
