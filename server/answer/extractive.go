@@ -113,7 +113,9 @@ func sentencesOf(passages []Passage, terms map[uint64]int) []*sentence {
 		for text := range bookextract.Sentences(withoutNotes(content)) {
 			for part := range parts(text) {
 				s := &sentence{text: part, passage: i, at: len(all)}
-				for w := range strings.SplitSeq(index.Text(part), " ") {
+				folded := index.Text(part)
+				s.words = make([]uint64, 0, strings.Count(folded, " ")+1)
+				for w := range strings.SplitSeq(folded, " ") {
 					h := hash(w)
 					s.words = append(s.words, h)
 					if bit, ok := terms[h]; ok {

@@ -53,12 +53,16 @@ func TestExtractive(t *testing.T) {
 	f("empty passages", "colour", []string{"", " \n\n "}, "")
 }
 
-// Rare words weigh more than those in every sentence.
+// A rare word weighs more than several that are in every sentence.
 func TestRareWordsWeighMore(t *testing.T) {
-	filler := "The ray is in the glass of the window. The ray is on the wall and the floor. The ray is what we see of the light."
-	got := extracted(t, "what is the refraction", filler, filler+" Refraction bends whatever passes between two media.", filler)
-	if !strings.Contains(got.Text, "Refraction bends") {
-		t.Errorf("%q", got.Text)
+	const filler = "The ray is in the glass of the window. The ray is on the wall and the floor. The ray is what we see of the light."
+	r := Request{Query: "is the ray refraction", Passages: []Passage{{ID: 1, Content: filler + " Refraction bends whatever passes between two media."}}}
+	for i := range 4 {
+		r.Passages = append(r.Passages, Passage{ID: int64(i + 2), Content: filler})
+	}
+	got, err := open(t, Config{MaxSentences: 1}).Answer(t.Context(), r, nil)
+	if err != nil || got.Text != "Refraction bends whatever passes between two media. [1]" {
+		t.Errorf("%q, %v", got.Text, err)
 	}
 }
 
