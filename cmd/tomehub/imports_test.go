@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 		"server/library", "server/library/demo", "server/limit", "server/memory", "server/store",
 	},
 	"server":                   {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/library", "server/limit", "server/memory", "server/store"},
-	"server/answer":            {"server/breaker", "server/library/extract", "server/words"},
+	"server/answer":            {"internal/gate", "server/breaker", "server/library/extract", "server/words"},
 	"server/breaker":           {},
 	"server/identity":          {},
 	"server/limit":             {},

@@ -25,7 +25,7 @@ type chat struct {
 	cfg    Chat
 	url    string
 	client *http.Client
-	slots  *slots
+	slots  slots
 	cache  *otter.Cache[promptKey, Result] // nil keeps nothing
 	log    *slog.Logger
 
@@ -102,7 +102,7 @@ func (c *chat) answer(ctx context.Context, r Request, out *output) (Result, erro
 	if err := c.slots.enter(ctx); err != nil {
 		return Result{}, err
 	}
-	defer c.slots.leave()
+	defer c.slots.Release()
 	result, err := c.judged(ctx, user, r.Passages, out)
 	if err == nil && c.cache != nil && !result.Truncated {
 		c.cache.Set(key, result.byPlace(r.Passages))

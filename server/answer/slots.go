@@ -2,43 +2,31 @@ package answer
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
+
+	"github.com/tomehub/tomehub/internal/gate"
 )
 
 // slots bound the answers being written at a time, and the requests that wait for one.
 type slots struct {
-	taken   chan struct{} // holds a token for each slot in use
-	queue   int64
-	wait    time.Duration
-	waiting atomic.Int64
+	*gate.Gate
+	size, queue int
+	longest     time.Duration
 }
 
-func newSlots(cfg Chat) *slots {
-	return &slots{taken: make(chan struct{}, cfg.Slots), queue: int64(cfg.Queue), wait: cfg.SlotWait}
+func newSlots(cfg Chat) slots {
+	return slots{Gate: gate.New(cfg.Slots, cfg.Queue), size: cfg.Slots, queue: cfg.Queue, longest: cfg.SlotWait}
 }
 
-// enter takes a slot, which leave gives back. It fails with ReasonBusy or with ctx.
-func (s *slots) enter(ctx context.Context) error {
-	select {
-	case s.taken <- struct{}{}:
+// enter takes a slot, which Release gives back. It fails with ReasonBusy or with ctx.
+func (s slots) enter(ctx context.Context) error {
+	switch _, outcome := s.Acquire(ctx, s.longest); outcome {
+	case gate.Granted:
 		return nil
-	default:
-	}
-	defer s.waiting.Add(-1)
-	if n := s.waiting.Add(1); n > s.queue {
-		return fail(ReasonBusy, "%d answers are being written (%s) and %d wait", cap(s.taken), settingConcurrency, s.queue)
-	}
-	timer := time.NewTimer(s.wait)
-	defer timer.Stop()
-	select {
-	case s.taken <- struct{}{}:
-		return nil
-	case <-ctx.Done():
+	case gate.Cancelled:
 		return ctx.Err()
-	case <-timer.C:
-		return fail(ReasonBusy, "%d answers are being written (%s) and none was done within %v", cap(s.taken), settingConcurrency, s.wait)
+	case gate.QueueFull:
+		return fail(ReasonBusy, "%d answers are being written (%s) and %d wait", s.size, settingConcurrency, s.queue)
 	}
+	return fail(ReasonBusy, "%d answers are being written (%s) and none was done within %v", s.size, settingConcurrency, s.longest)
 }
-
-func (s *slots) leave() { <-s.taken }

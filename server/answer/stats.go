@@ -44,7 +44,7 @@ type APIStats struct {
 	Slots      int            `json:"slots"`
 	InUse      int            `json:"in_use"`
 	Queue      int            `json:"queue"` // most that may wait for a slot
-	Waiting    int64          `json:"waiting"`
+	Waiting    int            `json:"waiting"`
 	Calls      int64          `json:"calls"`        // requests sent
 	CacheHits  int64          `json:"cache_hits"`   // answers that were kept from before
 	CacheSize  int            `json:"cache_size"`   // answers kept now
@@ -64,11 +64,10 @@ func (a *Answerer) Stats() Stats {
 		s.Degraded[r] = a.stats.degraded[i].Load()
 	}
 	if c := a.chat; c != nil {
+		slots := c.slots.Snapshot()
 		s.API = &APIStats{
-			Model: c.cfg.Model, Slots: cap(c.slots.taken), InUse: len(c.slots.taken), Queue: c.cfg.Queue,
-			// Who finds the queue full is in it for a moment.
-			Waiting: min(c.slots.waiting.Load(), c.slots.queue),
-			Calls:   c.calls.Load(), CacheHits: c.hits.Load(), CacheSize: c.kept(),
+			Model: c.cfg.Model, Slots: slots.Size, InUse: slots.InUse, Queue: slots.Queue, Waiting: slots.Waiting,
+			Calls: c.calls.Load(), CacheHits: c.hits.Load(), CacheSize: c.kept(),
 			CoolDownMS: c.coolDown().Milliseconds(),
 		}
 		if c.cfg.Breaker != nil {
