@@ -94,7 +94,7 @@ func TestHeadsAreBounded(t *testing.T) {
 
 func TestConnectionsAreBounded(t *testing.T) {
 	cfg := testConfig()
-	cfg.MaxConnections = 2
+	cfg.MaxConnections, cfg.Streams.Slots = 2, 1
 	r := run(t, cfg, Deps{Library: echo()})
 	first, _ := raw(t, r.url, "")
 	raw(t, r.url, "")

@@ -35,6 +35,9 @@ type Config struct {
 	MaxIngestBytes int64 // largest book, bytes; the wrapping of a multipart form comes on top
 	MaxConnections int   // connections open at the same time; more wait in the listen queue of the system
 
+	Streams       StreamConfig
+	StreamTimeout time.Duration // longest life of a stream, with its wait for a slot
+
 	// RateLimits are counted per minute, as the plan does. Deps.Limits counts them.
 	RateLimits RateLimits
 
@@ -75,6 +78,8 @@ func DefaultConfig() Config {
 		MaxBodyBytes:      64 << 10,
 		MaxIngestBytes:    50 << 20,
 		MaxConnections:    10_000,
+		Streams:           StreamConfig{Slots: 100, Wait: 5 * time.Second, WriteTimeout: 10 * time.Second},
+		StreamTimeout:     5 * time.Minute,
 		RateLimits:        RateLimits{Global: 1000, Search: 100, Ingest: 10},
 		DrainGrace:        2500 * time.Millisecond,
 		DrainTimeout:      25 * time.Second,
@@ -108,6 +113,9 @@ func (c Config) Validate() error {
 	if c.WriteTimeout <= c.RequestTimeout {
 		fault("WriteTimeout is %v, not longer than --request-timeout %v: an answer at the deadline could not be written", c.WriteTimeout, c.RequestTimeout)
 	}
+	if c.Streams.Slots >= c.MaxConnections {
+		fault("MAX_CONCURRENT_STREAMS is %d, and --max-connections is %d: want fewer streams than connections, or all else would wait for them", c.Streams.Slots, c.MaxConnections)
+	}
 	for _, n := range c.counts() {
 		if n.value < n.min || n.value > n.max {
 			fault("%s is %d: want %d to %d", n.setting, n.value, n.min, n.max)
@@ -135,6 +143,9 @@ func (c Config) durations() []durationSetting {
 		{"IdleTimeout", c.IdleTimeout, ms, hour},
 		{"--request-timeout", c.RequestTimeout, ms, hour},
 		{"IngestTimeout", c.IngestTimeout, ms, 24 * hour},
+		{"--stream-wait", c.Streams.Wait, ms, hour},
+		{"--stream-write-timeout", c.Streams.WriteTimeout, ms, hour},
+		{"--stream-timeout", c.StreamTimeout, ms, 24 * hour},
 		{"--slow-request", c.SlowRequest, 0, hour},
 		{"--shutdown-delay", c.ShutdownDelay, 0, 10 * time.Minute},
 		{"--drain-grace", c.DrainGrace, 0, time.Minute},
@@ -154,6 +165,9 @@ func (c Config) counts() []countSetting {
 		{"MaxBodyBytes", c.MaxBodyBytes, 1 << 10, 16 << 20},
 		{"--max-ingest-size", c.MaxIngestBytes, 1 << 10, 1 << 30},
 		{"--max-connections", int64(c.MaxConnections), 1, 1_000_000},
+		{"MAX_CONCURRENT_STREAMS", int64(c.Streams.Slots), 0, 1_000_000},
+		{"--stream-queue", int64(c.Streams.Queue), 0, 1_000_000},
+		{"--streams-per-user", int64(c.Streams.PerUser), 0, 1_000_000},
 		{"RATE_LIMIT_GLOBAL", int64(c.RateLimits.Global), 0, most},
 		{"RATE_LIMIT_SEARCH", int64(c.RateLimits.Search), 0, most},
 		{"RATE_LIMIT_INGEST", int64(c.RateLimits.Ingest), 0, most},

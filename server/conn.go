@@ -122,6 +122,26 @@ func (c *conn) addField(name, value string) {
 	c.fields = append(append(append(append(c.fields, name...), ": "...), value...), "\r\n"...)
 }
 
+// streamBuffer is what the system may hold of a stream that its client does not read; Linux
+// doubles it. Left to itself it grows to some MiB, all of which count as written.
+const streamBuffer = 64 << 10
+
+// streaming bounds what the system holds of a stream, and has it dropped when the connection is
+// closed, instead of being kept for a client that does not take it. whole undoes the latter.
+func (c *conn) streaming() (whole func()) {
+	tcp, ok := c.Conn.(interface {
+		SetWriteBuffer(bytes int) error
+		SetLinger(seconds int) error
+	})
+	if !ok {
+		return func() {}
+	}
+	// They fail on a connection that is closed, which the next write will say.
+	_ = tcp.SetWriteBuffer(streamBuffer)
+	_ = tcp.SetLinger(0)
+	return func() { _ = tcp.SetLinger(-1) }
+}
+
 // SetReadDeadline takes effect at once on a read that is under way, else on the next one.
 // net/http moves the deadline five times for every request, and most of them are replaced
 // before anything is read.

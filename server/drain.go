@@ -39,6 +39,7 @@ func (s *Server) drain(ctx context.Context, d departure) error {
 	s.stage.Store(stageLeaving)
 	wait(s.cfg.ShutdownDelay)
 	s.stage.Store(stageClosed)
+	s.streams.close()
 	if err := d.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return errors.Join(fmt.Errorf("close the API's listener: %w", err), d.api.Close())
 	}
@@ -55,13 +56,18 @@ func (s *Server) drain(ctx context.Context, d departure) error {
 	}
 	left := s.inFlight.now.Load()
 	d.cut(errDrained)
+	s.streams.wait(streamCutTime) // for their last records, before their connections close
 	err = errors.Join(fmt.Errorf("finish %d requests within %v (--drain-timeout): %w", left, s.cfg.DrainTimeout, err), d.api.Close())
 	s.inFlight.wait(cutTime)
 	return err
 }
 
-// cutTime is how long requests may take to notice that they were cut.
-const cutTime = 2 * time.Second
+// cutTime is how long requests may take to notice that they were cut, and streamCutTime how long
+// streams may take to tell their clients.
+const (
+	cutTime       = 2 * time.Second
+	streamCutTime = time.Second
+)
 
 // graceful lets connections end by themselves for at most d; with none left there is nothing to wait for.
 func (s *Server) graceful(d time.Duration) {

@@ -29,9 +29,10 @@ type exchange struct {
 	client string // key of the client's address
 	owner  string // who the caller is; "" is the shared library alone
 
-	answering time.Duration // spent in Deps.Answerer, which may wait for another service
+	// Spent in Deps.Answerer, which may wait for another service, and in writing to the client of a stream.
+	answering time.Duration
 
-	status int    // set when it differs from the one written: statusClientGone
+	status int    // set when it differs from the one written: statusClientGone, or that of a stream that failed
 	code   string // of a refusal
 	err    error  // cause of a 5xx
 

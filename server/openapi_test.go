@@ -139,6 +139,13 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	f(limited, "GET", "/api/search?q=a", "", "", 429)
 	f(leaving.Handler(), "GET", "/api/search?q=a", "", "", 503)
 
+	f(s, "GET", "/api/search/stream?q=time", "", "", 200)
+	f(s, "POST", "/api/search/stream", jsonBody, `{"query":"time","answer":false}`, 200)
+	f(s, "GET", "/api/search/stream", "", "", 400)
+	f(broken, "GET", "/api/search/stream?q=a", "", "", 500)
+	f(full, "POST", "/api/search/stream", jsonBody, `{"query":"a"}`, 503)
+	f(leaving.Handler(), "GET", "/api/search/stream?q=a", "", "", 503)
+
 	f(s, "GET", "/api/content/1", "", "", 200)
 	f(s, "GET", "/api/content/x", "", "", 400)
 	f(s, "GET", "/api/content/4000000", "", "", 404)
@@ -168,6 +175,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	f(leaving.Handler(), "GET", "/api/health/ready", "", "", 503)
 	f(s, "GET", "/api/health/pools", "", "", 200)
 	f(s, "GET", "/api/health/cache", "", "", 200)
+	f(s, "GET", "/api/health/streams", "", "", 200)
 	f(newServer(t, testConfig(), Deps{Library: echo()}).Handler(), "GET", "/api/health/cache", "", "", 200)
 	f(s, "GET", "/api/health/memory", "", "", 200)
 	f(s, "GET", "/api/health/restart", "", "", 200)

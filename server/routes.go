@@ -14,7 +14,10 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
-const ingestPath = "/api/ingest"
+const (
+	ingestPath = "/api/ingest"
+	streamPath = "/api/search/stream"
+)
 
 // quietGin sets gin's one process-wide switch, without which it prints its routes to stdout.
 var quietGin = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
@@ -35,12 +38,15 @@ func (s *Server) buildRoutes() {
 	s.open_(http.MethodGet, "/api/health/ready", s.ready)
 	s.open_(http.MethodGet, "/api/health/pools", s.pools)
 	s.open_(http.MethodGet, "/api/health/cache", s.cache)
+	s.open_(http.MethodGet, "/api/health/streams", s.streamHealth)
 	s.open_(http.MethodGet, "/api/health/circuit-breaker", s.breakers)
 	s.open_(http.MethodGet, "/api/health/memory", s.memory)
 	s.open_(http.MethodGet, "/api/health/restart", s.restart)
 	s.limited(http.MethodGet, "/api/openapi.yaml", nil, s.describe)
 	s.limited(http.MethodGet, "/api/search", &s.limits.search, s.search)
 	s.limited(http.MethodPost, "/api/search", &s.limits.search, s.search)
+	s.limited(http.MethodGet, streamPath, &s.limits.search, s.stream)
+	s.limited(http.MethodPost, streamPath, &s.limits.search, s.stream)
 	s.limited(http.MethodGet, "/api/content/:id", nil, s.content)
 	s.limited(http.MethodPost, "/api/content/batch", nil, s.batch)
 	s.limited(http.MethodGet, "/api/books", nil, s.books)
@@ -59,8 +65,11 @@ func (s *Server) buildRoutes() {
 
 func (s *Server) count(method, path string) *routeStats {
 	r := &routeStats{method: method, path: path, timeout: s.cfg.RequestTimeout}
-	if path == ingestPath {
+	switch path {
+	case ingestPath:
 		r.timeout = s.cfg.IngestTimeout
+	case streamPath:
+		r.timeout = s.cfg.StreamTimeout
 	}
 	s.routes = append(s.routes, r)
 	return r
@@ -91,12 +100,16 @@ func (s *Server) add(method, path string, chain []gin.HandlerFunc) {
 
 // draining refuses what arrives after the drain's grace.
 func (s *Server) draining(c *gin.Context) {
-	if s.stage.Load() < stageStopped {
-		return
+	if s.stage.Load() >= stageStopped {
+		s.fail(c, refuseLeaving())
 	}
+}
+
+// refuseLeaving is the refusal of a server that drains.
+func refuseLeaving() *refusal {
 	r := refuse(http.StatusServiceUnavailable, "draining", "this server is leaving: ask again, another one will answer")
 	r.retryAfter, r.closes = poolRetry, true
-	s.fail(c, r)
+	return r
 }
 
 func (s *Server) noRoute(c *gin.Context) {

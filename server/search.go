@@ -16,7 +16,7 @@ import (
 
 // search answers GET and POST /api/search.
 func (s *Server) search(c *gin.Context) {
-	req, err := s.decodeSearch(c.Writer, c.Request)
+	req, err := s.decodeSearch(c.Writer, c.Request, false)
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -58,8 +58,9 @@ type searchRequest struct {
 }
 
 // decodeSearch reads the parameters from the URL and from the body. A body is JSON when it
-// begins like JSON, whatever its Content-Type says: curl -d calls everything a form.
-func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request) (searchRequest, error) {
+// begins like JSON, whatever its Content-Type says: curl -d calls everything a form. answered is
+// whether an answer is wanted when the request does not say.
+func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request, answered bool) (searchRequest, error) {
 	var f searchFields
 	if r.URL.RawQuery != "" {
 		err := walkValues(r.URL.RawQuery, "malformed_url", func(name, v string) error { return f.takeValue(name, v, inURL) })
@@ -73,6 +74,9 @@ func (s *Server) decodeSearch(w http.ResponseWriter, r *http.Request) (searchReq
 	}
 	if err := f.takeBody(r, body); err != nil {
 		return searchRequest{}, err
+	}
+	if !f.answer.isSet() {
+		f.answer.value = answered
 	}
 	return f.request()
 }

@@ -99,6 +99,7 @@ type Server struct {
 	restarting atomic.Bool  // the drain is one for a restart
 	shed       atomic.Int64 // requests refused for want of memory
 	inFlight   flights
+	streams    *streamSlots
 	conns      atomic.Pointer[listener] // nil before Run
 
 	mu            sync.Mutex // guards public and admin
@@ -132,6 +133,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		}
 	}
 	s.inFlight.ended = make(chan struct{}, 1)
+	s.streams = newStreamSlots(cfg.Streams)
 	s.pinger = newPinger(deps.Library.Ping)
 	s.buildRoutes()
 	return s, nil

@@ -147,6 +147,10 @@ func (c *serveSettings) serverConfig() server.Config {
 	cfg.MaxConnections = c.maxConnections
 	cfg.ReadyWithoutDatabase = c.cache && c.staleFor > 0
 	cfg.MaxIngestBytes = c.maxIngestBytes
+	cfg.StreamTimeout = c.streamTimeout
+	cfg.Streams = server.StreamConfig{
+		Slots: c.maxStreams, Queue: c.streamQueue, Wait: c.streamWait, PerUser: c.streamsPerUser, WriteTimeout: c.streamWriteTimeout,
+	}
 	cfg.RateLimits = server.RateLimits{Global: c.limitGlobal, Search: c.limitSearch, Ingest: c.limitIngest, Total: c.limitTotal}
 	cfg.ShutdownDelay, cfg.DrainGrace, cfg.DrainTimeout = c.shutdownDelay, c.drainGrace, c.drainTime
 	cfg.CORSOrigins, cfg.AccessLog, cfg.SlowRequest = c.corsOrigins, c.accessLog, c.slowRequest

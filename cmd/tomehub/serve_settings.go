@@ -42,7 +42,10 @@ type serveSettings struct {
 	limitGlobal, limitSearch             int
 	limitIngest, limitTotal              int
 	limitStorage                         string
-	maxStreams                           int
+	maxStreams, streamQueue              int
+	streamsPerUser                       int
+	streamWait, streamWriteTimeout       time.Duration
+	streamTimeout                        time.Duration
 	answerURL, answerModel               string
 	answerKey                            secret
 	answerTimeout, answerIdle            time.Duration
@@ -154,8 +157,18 @@ func (c *serveSettings) registerLimits(s *settings) {
 	s.add(intValue{&c.limitTotal, 0, most}, "rate-limit-total", "RATE_LIMIT_TOTAL", "requests per minute of all clients together; 0 is no limit")
 	c.limitStorage = memoryStorage
 	s.add(storageValue{&c.limitStorage}, "limit-storage", "RATE_LIMIT_STORAGE", "memory://, or the redis:// URL in which replicas count together")
+	c.registerStreams(s)
+}
+
+func (c *serveSettings) registerStreams(s *settings) {
 	c.maxStreams = 100
-	s.add(intValue{&c.maxStreams, 1, 1000000}, "max-concurrent-streams", "MAX_CONCURRENT_STREAMS", "slots for streamed answers; this version streams none")
+	s.add(intValue{&c.maxStreams, 0, 1000000}, "max-concurrent-streams", "MAX_CONCURRENT_STREAMS", "streamed answers at the same time; 0 is no bound (C2)")
+	s.add(intValue{&c.streamQueue, 0, 1000000}, "stream-queue", "TOMEHUB_STREAM_QUEUE", "most requests waiting for a stream; 0 is as many as streams")
+	s.add(intValue{&c.streamsPerUser, 0, 1000000}, "streams-per-user", "TOMEHUB_STREAMS_PER_USER", "streams of one user at the same time, waiting ones included; 0 is no bound")
+	c.streamWait, c.streamWriteTimeout, c.streamTimeout = 5*time.Second, 10*time.Second, 5*minute
+	s.add(durationValue{&c.streamWait, time.Millisecond, hour}, "stream-wait", "TOMEHUB_STREAM_WAIT", "longest wait for a stream")
+	s.add(durationValue{&c.streamWriteTimeout, time.Millisecond, hour}, "stream-write-timeout", "TOMEHUB_STREAM_WRITE_TIMEOUT", "a stream is cut when its client takes nothing for this long")
+	s.add(durationValue{&c.streamTimeout, time.Second, day}, "stream-timeout", "TOMEHUB_STREAM_TIMEOUT", "longest life of a stream")
 }
 
 func (c *serveSettings) registerAnswers(s *settings) {

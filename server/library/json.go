@@ -139,22 +139,48 @@ func encodeRelations(relations []store.Relation) ([]byte, error) {
 // AppendJSON appends the result as JSON. The lists of a result from Search were
 // encoded when they were loaded, so a hit copies bytes and encodes a few numbers.
 func (r SearchResult) AppendJSON(dst []byte) ([]byte, error) {
-	page, rel := r.page, r.related
-	var err error
+	page, rel, err := r.encoded()
+	if err != nil {
+		return dst, err
+	}
+	dst = append(r.appendHead(dst), page.json...)
+	return r.appendRest(dst, rel), nil
+}
+
+// JSONParts returns the result as JSON in three parts. The middle one, the list of results, is
+// most of it; it is shared with other callers and must not be changed. Who writes to a slow
+// client needs no copy of it.
+func (r SearchResult) JSONParts() (head, results, rest []byte, err error) {
+	page, rel, err := r.encoded()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return r.appendHead(nil), page.json, r.appendRest(nil, rel), nil
+}
+
+// encoded returns the encoded lists, which a result from Search has.
+func (r SearchResult) encoded() (page *searchPage, rel *related, err error) {
+	page, rel = r.page, r.related
 	if page == nil {
 		if page, err = newSearchPage(r.Results, r.TotalCount); err != nil {
-			return dst, err
+			return nil, nil, err
 		}
 	}
 	if rel == nil {
 		if rel, err = newRelated(r.Concepts, r.Relations); err != nil {
-			return dst, err
+			return nil, nil, err
 		}
 	}
+	return page, rel, nil
+}
+
+func (r SearchResult) appendHead(dst []byte) []byte {
 	dst = append(dst, `{"query":`...)
 	dst = appendString(dst, r.Query)
-	dst = append(dst, `,"results":`...)
-	dst = append(dst, page.json...)
+	return append(dst, `,"results":`...)
+}
+
+func (r SearchResult) appendRest(dst []byte, rel *related) []byte {
 	dst = appendInt(append(dst, `,"total_count":`...), r.TotalCount)
 	dst = appendInt(append(dst, `,"page":`...), r.Page)
 	dst = appendInt(append(dst, `,"page_size":`...), r.PageSize)
@@ -175,7 +201,7 @@ func (r SearchResult) AppendJSON(dst []byte) ([]byte, error) {
 	}
 	dst = append(append(dst, `,"concepts":`...), rel.conceptsJSON...)
 	dst = append(append(dst, `,"relations":`...), rel.relationsJSON...)
-	return append(dst, '}'), nil
+	return append(dst, '}')
 }
 
 // WithoutDetails returns r as a search without details answers it. Its JSON is encoded anew: it
