@@ -168,6 +168,16 @@ func TestOwnersNeverSeeEachOther(t *testing.T) {
 					t.Errorf("%q finds %+v", user, got.Results)
 				}
 			}
+			w := ask(t, s, "GET", streamPath+"?q=quincunx", "", headers...)
+			got := records(t, w)
+			if got[0].TotalCount != want || len(got[0].Results) != want {
+				t.Errorf("%q streams %+v", user, got[0].Results)
+			}
+			for other := range map[string]int{"ann": 1, "bob": 1} {
+				if reads := strings.Contains(w.Body.String(), "of "+other+" is"); reads != (other == user) {
+					t.Errorf("%q reads in a stream of %s's: %t: %s", user, other, reads, w.Body)
+				}
+			}
 			for _, other := range []library.IngestResult{ann, bob} {
 				own := other.Title == "Diary of "+user
 				id := strconv.FormatInt(other.FirstPassageID, 10)
