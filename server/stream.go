@@ -249,7 +249,6 @@ func (o *outlet) send(parts ...[]byte) error {
 		}
 	}
 	if o.err == nil {
-		o.move()
 		o.err = o.control.Flush()
 	}
 	return o.err
