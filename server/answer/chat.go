@@ -94,6 +94,9 @@ func (c *chat) answer(ctx context.Context, r Request, out *output) (Result, erro
 	if left := c.coolDown(); left > 0 {
 		return Result{}, fail(ReasonRateLimited, "the API asked to be left alone for another %v", left)
 	}
+	if c.timeFor(ctx) <= c.cfg.SlotWait { // a deadline that nobody could keep says nothing of the API
+		return Result{}, fail(ReasonTimeout, "no time is left of the request")
+	}
 	if b := c.cfg.Breaker; b != nil {
 		if err := b.Ready(); err != nil {
 			return Result{}, &failure{reason: ReasonBreakerOpen, err: err}
@@ -219,6 +222,19 @@ func (c *chat) report(f *failure) {
 	c.log.Warn("answer API failed", "reason", string(f.reason), "error", f.Error(), "model", c.cfg.Model)
 }
 
+// reserve is what is left of the caller's time, at least, for the answer that stands in.
+const reserve = 250 * time.Millisecond
+
+// timeFor is how long a call may take that begins now.
+func (c *chat) timeFor(ctx context.Context) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return c.cfg.Timeout
+	}
+	left := time.Until(end)
+	return min(c.cfg.Timeout, left-max(left/10, reserve))
+}
+
 // errDeadline and errIdle end a call. Both are timeouts.
 var (
 	errDeadline = fail(ReasonTimeout, "not done within %s", settingTimeout)
@@ -227,13 +243,9 @@ var (
 
 // ask sends the request and hands the answer to out as it comes.
 func (c *chat) ask(parent context.Context, user string, sent []Passage, out *output) (Result, error) {
-	limit := c.cfg.Timeout
-	if end, ok := parent.Deadline(); ok {
-		limit = min(limit, time.Until(end)*9/10) // the rest is for the answer that stands in
-	}
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	deadline := time.AfterFunc(limit, func() { cancel(errDeadline) })
+	deadline := time.AfterFunc(c.timeFor(parent), func() { cancel(errDeadline) })
 	defer deadline.Stop()
 	idle := time.AfterFunc(c.cfg.IdleTimeout, func() { cancel(errIdle) })
 	defer idle.Stop()

@@ -193,16 +193,26 @@ func TestSlowReadersDoNotCount(t *testing.T) {
 	})
 }
 
-// The answer that stands in is there before the caller's own deadline.
+// The answer that stands in is there before the caller's own deadline, which is no fault of the API
+// when it is too near.
 func TestDeadlineOfTheCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := api(t, Chat{}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		start := time.Now()
-		got, err := a.Answer(ctx, twoPassages(), nil)
-		if err != nil || got.Reason != ReasonTimeout || time.Since(start) != 900*time.Millisecond {
-			t.Errorf("%+v, %v after %v", got, err, time.Since(start))
-		}
-	})
+	f := func(left, want time.Duration, calls int64) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			a := api(t, Chat{}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			defer cancel()
+			start := time.Now()
+			got, err := a.Answer(ctx, twoPassages(), nil)
+			if err != nil || got.Reason != ReasonTimeout || got.Text == "" || time.Since(start) != want {
+				t.Errorf("%+v, %v after %v, want %v", got, err, time.Since(start), want)
+			}
+			if s := a.Stats().API; s.Calls != calls || s.Breaker.Failures != calls {
+				t.Errorf("%+v, want %d calls", s, calls)
+			}
+		})
+	}
+	f(4*time.Second, 3600*time.Millisecond, 1)
+	f(time.Second, 750*time.Millisecond, 1)
+	f(300*time.Millisecond, 0, 0)
 }
