@@ -110,7 +110,7 @@ func TestMemoryAnswers(t *testing.T) {
 	f("/api/health/restart", `{"status":"ok","memory":null}`)
 }
 
-func TestCriticalMemoryRefusesIngests(t *testing.T) {
+func TestCriticalMemoryRefusesIngestsAndStreams(t *testing.T) {
 	m := newScripted()
 	lib := echo()
 	lib.ingest = noDatabase(t).ingest
@@ -126,6 +126,12 @@ func TestCriticalMemoryRefusesIngests(t *testing.T) {
 			}
 		} else if w.Code != 201 {
 			t.Errorf("at %d %%: %d %s", percent, w.Code, w.Body)
+		}
+		w = ask(t, s.Handler(), "GET", streamPath+"?q=a", "")
+		if refused {
+			wantError(t, w, 503, "memory_critical", "460 of 512 MB are in use")
+		} else {
+			records(t, w)
 		}
 		// Everything else goes on, and a load balancer need not look elsewhere.
 		for _, path := range []string{"/api/search?q=a", "/api/health", "/api/health/ready", "/api/health/live"} {
@@ -148,7 +154,7 @@ func TestCriticalMemoryRefusesIngests(t *testing.T) {
 		Health  string
 		Refused map[string]int64
 	}](t, w)
-	if w.Code != 200 || admin.Health != "warning" || admin.Refused["memory_critical"] != 2 {
+	if w.Code != 200 || admin.Health != "warning" || admin.Refused["memory_critical"] != 4 {
 		t.Errorf("admin: %d %s", w.Code, w.Body)
 	}
 }
