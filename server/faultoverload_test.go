@@ -24,12 +24,13 @@ import (
 )
 
 // The overloaded server is a process of its own, so that its memory is its own. Its database takes
-// overloadHold for every statement, on overloadSlots connections: that is its capacity, whatever
-// the machine can do.
+// overloadHold for every statement, as the plan's profile shows, on overloadSlots connections: that is
+// its capacity, whatever the machine can do. A queue bounded by its length alone would make every answer
+// come after goodWithin: 8 × overloadSlots callers wait for 2.4 s.
 const (
-	overloadSlots    = 10
-	overloadHold     = 100 * time.Millisecond
-	overloadCapacity = float64(overloadSlots) / 0.1 // searches per second
+	overloadSlots    = 20
+	overloadHold     = 300 * time.Millisecond
+	overloadCapacity = float64(overloadSlots) / 0.3 // searches per second
 	overloadEnv      = "TOMEHUB_TEST_OVERLOADED"
 	goodWithin       = time.Second
 )
