@@ -21,6 +21,9 @@ const (
 	collectPause = 750 * time.Millisecond
 	collectRest  = 3 * time.Second
 	collectShare = 10
+	// criticalShare is that share where a collection decides whether memory is critical:
+	// while it is waited for, a leak goes on.
+	criticalShare = 2
 )
 
 // look reads the memory and draws the conclusions. m.mu is held.
@@ -95,6 +98,10 @@ func (m *Monitor) suspecting() bool { return time.Now().Before(m.suspectTill) }
 
 func (m *Monitor) mayCollect() bool { return time.Since(m.collected) >= m.collectGap }
 
+func (m *Monitor) mustCollect() bool {
+	return time.Since(m.collected) >= max(collectPause, criticalShare*m.collectCost)
+}
+
 // collectNow runs the collector, gives what it frees to the system, and reads again. The
 // next one comes the later the more this one cost, and the less it left of news.
 func (m *Monitor) collectNow(s *State) {
@@ -108,7 +115,8 @@ func (m *Monitor) collectNow(s *State) {
 	if s.live() < m.collectLive+s.Limit/100 {
 		gap = min(max(2*m.collectGap, collectPause), collectRest)
 	}
-	m.collectGap = max(gap, collectShare*m.collected.Sub(start))
+	m.collectCost = m.collected.Sub(start)
+	m.collectGap = max(gap, collectShare*m.collectCost)
 	m.collectLive = s.live()
 }
 
@@ -119,7 +127,7 @@ func (m *Monitor) judge(s *State, before Level, collect bool) Level {
 	if now != Critical || s.Garbage == 0 {
 		return now
 	}
-	if collect && (before != Critical || s.Garbage > s.Limit/100) && m.mayCollect() {
+	if collect && (before != Critical && m.mustCollect() || s.Garbage > s.Limit/100 && m.mayCollect()) {
 		m.collectNow(s)
 		return m.level(before, s.Percent())
 	}

@@ -112,6 +112,7 @@ type Monitor struct {
 	last        Reading       // at the look before
 	suspectTill time.Time     // until when growth is looked into
 	collected   time.Time     // the end of the last collection that was asked for
+	collectCost time.Duration // how long it took
 	collectGap  time.Duration // until the next one may be
 	collectLive int64         // what it left
 }

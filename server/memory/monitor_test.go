@@ -148,6 +148,7 @@ func TestLeaksHandOverInTime(t *testing.T) {
 	f("6 %/s of heap", &simulated{live: leak(10, 0.06, time.Minute)}, 75)
 	f("6 %/s of heap, amid churn", &simulated{live: leak(10, 0.06, time.Minute), churn: 20}, 75)
 	f("6 %/s outside of the heap", &simulated{live: constant(10), outside: leak(0, 0.06, time.Minute)}, 70)
+	f("6 %/s of heap, amid churn, where a collection takes half a second", &simulated{live: leak(10, 0.06, time.Minute), churn: 20, cost: 500 * time.Millisecond}, 90)
 	f("6 %/s in a process that is half full", &simulated{live: leak(110, 0.06, time.Minute)}, 85.5)
 	f("1.5 %/s of the kernel's buffers, which are no pages of ours", &simulated{live: constant(10), others: leak(0, 0.015, time.Minute)}, 65)
 	f("from the start", &simulated{live: leak(5, 0.015, 0)}, 65)
