@@ -80,7 +80,7 @@ func (g *Gate) Acquire(ctx context.Context, longest time.Duration) (time.Duratio
 // then the wait that it was spared. Whoever would be first in line is never refused: by its wait
 // the gate learns that the slots turn faster again.
 func (g *Gate) AcquireSoon(ctx context.Context, longest, soon time.Duration) (time.Duration, Outcome) {
-	left := ctx.Err() != nil
+	left, now := ctx.Err() != nil, time.Now()
 	g.mu.Lock()
 	switch {
 	case left:
@@ -91,7 +91,7 @@ func (g *Gate) AcquireSoon(ctx context.Context, longest, soon time.Duration) (ti
 		g.mu.Unlock()
 		return 0, Closed
 	case g.inUse < g.size: // then nobody waits: a slot that comes back goes to the first in line
-		g.inUse++
+		g.take(now)
 		g.count.Acquired++
 		g.mu.Unlock()
 		return 0, Granted
@@ -100,7 +100,6 @@ func (g *Gate) AcquireSoon(ctx context.Context, longest, soon time.Duration) (ti
 		g.mu.Unlock()
 		return 0, QueueFull
 	}
-	now := time.Now()
 	if soon > 0 && g.waiters.len > 0 {
 		if wait := time.Duration(g.waiters.len+1) * g.turn.estimate(now); wait > soon {
 			g.count.TooSlow++
@@ -167,17 +166,26 @@ func (g *Gate) TryAcquire() bool {
 	if g.closed || g.inUse >= g.size {
 		return false
 	}
-	g.inUse++
+	g.take(time.Now())
 	return true
+}
+
+// take takes a free slot. The caller holds g.mu.
+func (g *Gate) take(now time.Time) {
+	g.turn.tally(now, g.inUse)
+	g.inUse++
 }
 
 // Release gives a slot back: to the longest waiter, if any. It panics when no slot is taken.
 func (g *Gate) Release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := time.Now()
 	if g.waiters.len > 0 {
-		g.turn.slotFreed(time.Now())
+		g.turn.slotFreed(now)
 	}
+	g.turn.tally(now, g.inUse)
+	g.turn.givenBack()
 	g.pass()
 }
 

@@ -154,3 +154,42 @@ func TestOldPaceLocksNobodyOut(t *testing.T) {
 		g.Close()
 	})
 }
+
+// A gate that was never short of slots knows all the same how long they are held: of a burst it
+// lets in no more than will be served in time.
+func TestFirstBurstIsForeseen(t *testing.T) {
+	const size, hold = 20, 300 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		g := New(size, 1000)
+		for range 2 * size { // calm: one after the other
+			if _, got := g.Acquire(t.Context(), 0); got != Granted {
+				t.Fatal(got)
+			}
+			time.Sleep(hold)
+			g.Release()
+		}
+		for range size {
+			if _, got := g.Acquire(t.Context(), 0); got != Granted {
+				t.Fatal(got)
+			}
+		}
+		waiting := 0
+		for range 10 * size {
+			done := make(chan Outcome, 1)
+			go func() { _, got := g.AcquireSoon(t.Context(), 0, soon); done <- got }()
+			synctest.Wait()
+			select {
+			case got := <-done:
+				if got != TooSlow {
+					t.Fatalf("refused by %d", got)
+				}
+			default:
+				waiting++
+			}
+		}
+		if most := int(soon / (hold / size)); waiting > most || waiting < most-1 {
+			t.Errorf("%d of a burst wait, want the %d that are served within %v", waiting, most, soon)
+		}
+		g.Close()
+	})
+}
