@@ -33,11 +33,18 @@ type departure struct {
 // sending until it has looked; then the listener closes and, for DrainGrace, every answer tells its client that
 // the connection ends. Only then comes Shutdown: net/http drops a request that it reads after
 // Shutdown began (golang/go#75591), so clients that reuse a connection must have learned before.
-// What runs after DrainTimeout is cut.
+// What runs after DrainTimeout is cut. Where a successor accepts from the same
+// socket, or will, the first step falls away.
 func (s *Server) drain(ctx context.Context, d departure) error {
-	s.log.Info("draining", "in_flight", s.inFlight.now.Load(), "connections", s.connections())
-	s.stage.Store(stageLeaving)
-	wait(s.cfg.ShutdownDelay)
+	s.handed.Store(errors.Is(context.Cause(ctx), ErrHandedOver))
+	s.log.Info("draining", "in_flight", s.inFlight.now.Load(), "connections", s.connections(), "handed_over", s.handed.Load())
+	if s.deps.Leaving != nil {
+		s.deps.Leaving()
+	}
+	if succession := s.handed.Load() || s.restarting.Load() && s.deps.Succession; !succession {
+		s.stage.Store(stageLeaving)
+		wait(s.cfg.ShutdownDelay)
+	}
 	s.stage.Store(stageClosed)
 	s.streams.close()
 	if err := d.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

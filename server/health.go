@@ -81,9 +81,10 @@ type readiness struct {
 // ready answers GET /api/health/ready: whether a load balancer should send requests here. A
 // saturated pool is ready: its bounded queue sheds by itself, and taking one overloaded
 // replica out would only overload the others. So is, with Config.ReadyWithoutDatabase, one
-// whose database is down.
+// whose database is down, and one that another process behind the same address has taken over
+// from: a probe's kept connection must not take the address out.
 func (s *Server) ready(c *gin.Context) {
-	if state := s.leaving(); state != "" {
+	if state := s.leaving(); state != "" && !s.handed.Load() {
 		c.Writer.Header()["Retry-After"] = []string{"1"}
 		s.answer(c, http.StatusServiceUnavailable, readiness{Status: state, Database: "not asked"})
 		return

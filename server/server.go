@@ -71,12 +71,24 @@ type Deps struct {
 	// Memory says when memory is short; nil is never. Run runs it.
 	Memory Memory
 
-	// Listener, when set, is served instead of opening Config.Listen. Run closes it.
-	Listener net.Listener
+	// Listener and AdminListener, when set, are served instead of opening Config.Listen and
+	// Config.AdminListen. Run closes them. Succession says that whoever gave them holds their
+	// sockets and starts a successor when Leaving is called: a restart needs no delay then,
+	// and new clients wait in the socket's queue.
+	Listener, AdminListener net.Listener
+	Succession              bool
 	// Ready is called once both listeners answer, with their real addresses; admin is nil
 	// without an admin listener.
 	Ready func(public, admin net.Addr)
+	// Leaving is called once, when a drain begins: whoever keeps the service up may start a
+	// successor now. It must not block.
+	Leaving func()
 }
+
+// ErrHandedOver is the cause with which Run's context ends when another process accepts from the
+// same socket already. The service as a whole is ready then: nobody needs time to look
+// elsewhere, and readiness does not turn.
+var ErrHandedOver = errors.New("another process has taken over")
 
 // Server answers the API. Make it with New and run it once.
 type Server struct {
@@ -97,6 +109,7 @@ type Server struct {
 
 	stage      atomic.Int32 // one of the stage constants
 	restarting atomic.Bool  // the drain is one for a restart
+	handed     atomic.Bool  // the drain is for ErrHandedOver
 	shed       atomic.Int64 // requests refused for want of memory
 	inFlight   flights
 	streams    *streamSlots
@@ -231,11 +244,13 @@ func (s *Server) open(ctx context.Context) (public, admin net.Listener, err erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.public = public.Addr()
-	if s.cfg.AdminListen == "" {
-		return public, nil, nil
-	}
-	if admin, err = listen.Listen(ctx, "tcp", s.cfg.AdminListen); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open the admin listener (--admin-listen): %w", err), public.Close())
+	if admin = s.deps.AdminListener; admin == nil {
+		if s.cfg.AdminListen == "" {
+			return public, nil, nil
+		}
+		if admin, err = listen.Listen(ctx, "tcp", s.cfg.AdminListen); err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("open the admin listener (--admin-listen): %w", err), public.Close())
+		}
 	}
 	s.admin = admin.Addr()
 	return public, admin, nil

@@ -1,0 +1,79 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+)
+
+// The names under which a worker finds what its supervisor passes: sockets by LISTEN_FDNAMES, the
+// rest in variables of our own.
+const (
+	PublicSocket  = "public"
+	AdminSocket   = "admin"
+	ControlSocket = "supervisor" // the worker's line to its supervisor: make a Control of it
+
+	// ParentVariable holds the supervisor's process id. LISTEN_PID, which systemd sets to the
+	// process it passes sockets to, cannot be set here: Go offers no step between fork and
+	// exec in which the child's id is known. A worker whose parent has this id takes the
+	// sockets as if LISTEN_PID were its own; anybody else ignores both.
+	ParentVariable = "TOMEHUB_SUPERVISOR_PID"
+	// WorkerVariable counts the workers of one supervisor from 1.
+	WorkerVariable = "TOMEHUB_WORKER"
+)
+
+// What Wait returns.
+var (
+	ErrSucceeded = errors.New("another worker has taken over")
+	ErrAlone     = errors.New("the supervisor is gone")
+)
+
+// A Control is a worker's line to its supervisor.
+type Control struct{ conn net.Conn }
+
+// NewControl takes the file over and closes it.
+func NewControl(f *os.File) (*Control, error) {
+	conn, err := net.FileConn(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("open the line to the supervisor: %w", err)
+	}
+	return &Control{conn}, nil
+}
+
+// sayTimeout bounds the sending of a message to a side that does not read.
+const sayTimeout = time.Second
+
+// Tell says one state or, one a line, several to the supervisor.
+func (c *Control) Tell(state string) error { return say(c.conn, state) }
+
+func say(conn net.Conn, state string) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(sayTimeout)); err != nil {
+		return err
+	}
+	_, err := conn.Write([]byte(state + "\n"))
+	return err
+}
+
+// Wait returns ErrSucceeded when another worker accepts in this one's place, ErrAlone when
+// the supervisor died, and net.ErrClosed after Close.
+func (c *Control) Wait() error {
+	told := false
+	err := listen(c.conn, func(m message) {
+		if m == msgSucceeded && !told {
+			told = true
+			_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // ends listen; fails only when it has ended
+		}
+	})
+	switch {
+	case told:
+		return ErrSucceeded
+	case errors.Is(err, net.ErrClosed):
+		return err
+	}
+	return ErrAlone
+}
+
+// Close ends a Wait under way.
+func (c *Control) Close() error { return c.conn.Close() }

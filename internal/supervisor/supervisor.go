@@ -1,0 +1,428 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// A Supervisor keeps a worker serving. Make it with New and run it once.
+type Supervisor struct {
+	cfg    Config
+	log    *slog.Logger
+	launch func(number int) (process, error) // starts a process that posts to events until its exit
+
+	events   chan event
+	requests chan request
+
+	// All below belongs to Run's goroutine.
+	workers  []*worker // all that live, oldest first
+	current  *worker   // serves; nil between a failure and the next worker's READY
+	next     *worker   // starting; nil when none is
+	last     *worker   // the one whose exit code is the supervisor's
+	number   int       // of the worker started last
+	failures int       // in a row
+	lastWhy  string    // of the last failure
+	restart  time.Time // when to start the next worker; zero for never
+	beat     time.Time // when to tell the service manager that all is well; zero for never
+	pending  bool      // a hand-over was asked for and could not begin yet
+	ending   bool      // no worker is started any more
+	result   error
+}
+
+// A process is one worker as the system has it.
+type process interface {
+	pid() int
+	signal(os.Signal) error
+	succeed() error // tells it that another one accepts, so it leaves without delay
+}
+
+// An event is what a worker says or how it ended.
+type event struct {
+	worker int
+	said   message
+	exited bool
+	code   int    // of the exit; -1 when a signal ended it
+	how    string // for people
+}
+
+// A request comes from outside: a signal to pass on, or without one a hand-over.
+type request struct{ pass os.Signal }
+
+// A worker is started, serves, and leaves.
+type worker struct {
+	number   int
+	proc     process
+	ready    time.Time // zero until it said READY
+	leaving  bool
+	asked    bool      // its end is the supervisor's will, or accounted for already
+	why      string    // the supervisor ended it for this; a failure to be counted when it is gone
+	deadline time.Time // of what it is doing; zero for none
+}
+
+// New checks the configuration, reporting every fault at once. It starts nothing.
+func New(cfg Config) (*Supervisor, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("configure supervisor: %w", err)
+	}
+	s := &Supervisor{cfg: cfg, log: cfg.Logger, events: make(chan event), requests: make(chan request, 4)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.launch = s.startProcess
+	return s, nil
+}
+
+// HandOver asks for a fresh worker: once it is ready, the old one leaves. Where a fresh one is
+// starting already, another follows. It never blocks; requests beyond a handful are one.
+func (s *Supervisor) HandOver() { s.request(request{}) }
+
+// Forward passes a signal on to the worker that serves. One that starts has no handler yet and
+// would die of it.
+func (s *Supervisor) Forward(sig os.Signal) { s.request(request{sig}) }
+
+func (s *Supervisor) request(r request) {
+	select {
+	case s.requests <- r:
+	default: // those that wait already do the same
+	}
+}
+
+// Run starts a worker and keeps one serving until ctx ends; then it sends SIGTERM to all and waits
+// for them, StopTimeout at most. It returns nil when the worker left with 0, ExitError for its
+// other codes, and an error that is ErrGaveUp when workers fail in a row. No worker outlives it.
+func (s *Supervisor) Run(ctx context.Context) error {
+	s.restart = time.Now()
+	if s.cfg.Beat > 0 && s.cfg.Notify != nil {
+		s.beat = s.restart.Add(s.cfg.Beat)
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	done := ctx.Done()
+	for !s.ending || len(s.workers) > 0 {
+		s.expire(time.Now())
+		if s.ending && len(s.workers) == 0 {
+			break
+		}
+		timer.Reset(s.untilNext(time.Now()))
+		select {
+		case <-done:
+			done = nil
+			s.stop()
+		case r := <-s.requests:
+			s.asked(r)
+		case e := <-s.events:
+			s.happened(e)
+		case <-timer.C:
+		}
+	}
+	return s.result
+}
+
+// untilNext is the time to the next deadline.
+func (s *Supervisor) untilNext(now time.Time) time.Duration {
+	next := now.Add(time.Hour)
+	consider := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	consider(s.restart)
+	consider(s.beat)
+	for _, w := range s.workers {
+		consider(w.deadline)
+	}
+	return max(0, next.Sub(now))
+}
+
+// expire does what is due.
+func (s *Supervisor) expire(now time.Time) {
+	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	for _, w := range slices.Clone(s.workers) {
+		if due(w.deadline) {
+			w.deadline = time.Time{}
+			s.overdue(w)
+		}
+	}
+	if due(s.restart) {
+		s.restart = time.Time{}
+		s.startNext()
+	}
+	if due(s.beat) {
+		s.beat = now.Add(s.cfg.Beat)
+		if s.current != nil && !s.ending {
+			s.notify(Alive)
+		}
+	}
+}
+
+// overdue ends a worker that took too long for what it was doing.
+func (s *Supervisor) overdue(w *worker) {
+	switch {
+	case w.leaving:
+		s.log.Warn("worker killed: it did not leave in time", "worker", w.number, "pid", w.proc.pid(), "bound", s.cfg.StopTimeout.String())
+		s.send(w, os.Kill)
+	case w.ready.IsZero():
+		w.why = fmt.Sprintf("was not ready within %v (--supervise-ready-timeout)", s.cfg.ReadyTimeout)
+		s.send(w, os.Kill)
+	default:
+		s.log.Error("worker is wedged: it is made to write its goroutines down and is killed",
+			"worker", w.number, "pid", w.proc.pid(), "silent_for", s.cfg.Watchdog.String())
+		s.send(w, syscall.SIGABRT)
+		s.leave(w)
+		w.asked, w.deadline = true, time.Now().Add(abortGrace)
+		s.failed(w, fmt.Sprintf("did not find itself well for %v (--supervise-watchdog)", s.cfg.Watchdog))
+	}
+}
+
+// happened takes in what a worker says and how it ends.
+func (s *Supervisor) happened(e event) {
+	at := slices.IndexFunc(s.workers, func(w *worker) bool { return w.number == e.worker })
+	if at < 0 {
+		return
+	}
+	w := s.workers[at]
+	if e.exited {
+		s.workers = slices.Delete(s.workers, at, at+1)
+		s.exited(w, e)
+		return
+	}
+	switch e.said {
+	case msgReady:
+		if w == s.next {
+			s.promote(w)
+		}
+	case msgAlive:
+		if w == s.current && s.cfg.Watchdog > 0 {
+			w.deadline = time.Now().Add(s.cfg.Watchdog)
+		}
+	case msgStopping:
+		if w == s.current && !w.asked {
+			s.leavesByItself(w)
+		}
+	}
+}
+
+// startNext starts a worker.
+func (s *Supervisor) startNext() {
+	s.number++
+	proc, err := s.launch(s.number)
+	if err != nil {
+		s.failed(nil, err.Error())
+		return
+	}
+	w := &worker{number: s.number, proc: proc, deadline: time.Now().Add(s.cfg.ReadyTimeout)}
+	s.workers = append(s.workers, w)
+	s.next, s.last = w, w
+	if s.current != nil {
+		s.last = s.current
+	}
+	s.log.Info("worker started", "worker", w.number, "pid", proc.pid())
+}
+
+// promote lets a worker that is ready take over from the one that serves.
+func (s *Supervisor) promote(w *worker) {
+	old := s.current
+	s.current, s.next, s.last = w, nil, w
+	w.ready, w.deadline = time.Now(), time.Time{}
+	if s.cfg.Watchdog > 0 {
+		w.deadline = w.ready.Add(s.cfg.Watchdog)
+	}
+	s.log.Info("worker is ready", "worker", w.number, "pid", w.proc.pid())
+	s.notify(fmt.Sprintf("%s\nSTATUS=Serving with worker %d (pid %d)", Ready, w.number, w.proc.pid()))
+	if old != nil {
+		s.leave(old)
+		old.asked = true
+		if err := old.proc.succeed(); err != nil {
+			s.log.Warn("worker cannot be told of its successor and is asked by signal", "worker", old.number, "error", err)
+			s.send(old, syscall.SIGTERM)
+		}
+	}
+	if s.pending {
+		s.pending = false
+		s.handOver()
+	}
+}
+
+// leave gives a worker its time to leave.
+func (s *Supervisor) leave(w *worker) {
+	w.leaving, w.deadline = true, time.Now().Add(s.cfg.StopTimeout)
+	if w == s.current {
+		s.current = nil
+	}
+	if leaving := s.leavers(); len(leaving) > maxLeaving {
+		s.log.Warn("worker killed: too many are leaving", "worker", leaving[0].number, "leaving", len(leaving), "bound", maxLeaving)
+		leaving[0].deadline = time.Time{}
+		s.send(leaving[0], os.Kill)
+	}
+}
+
+func (s *Supervisor) leavers() []*worker {
+	return slices.DeleteFunc(slices.Clone(s.workers), func(w *worker) bool { return !w.leaving })
+}
+
+// leavesByItself starts the successor of a worker that has begun to leave. Soon after its start
+// that is a failure like a crash: nothing is gained by workers that come only to leave.
+func (s *Supervisor) leavesByItself(w *worker) {
+	s.leave(w)
+	w.asked = true
+	if s.ending || s.next != nil {
+		return
+	}
+	if s.wasWell(w) {
+		s.log.Info("worker leaves by itself; its successor is started", "worker", w.number)
+		s.failures = 0
+		s.restart = time.Now()
+		return
+	}
+	s.failed(w, fmt.Sprintf("left by itself within %v (--supervise-well) of its start", s.cfg.WellAfter))
+}
+
+// wasWell tells whether the worker served long enough for earlier failures to be forgotten.
+func (s *Supervisor) wasWell(w *worker) bool {
+	return w != nil && !w.ready.IsZero() && time.Since(w.ready) >= s.cfg.WellAfter
+}
+
+// exited takes in the end of a worker.
+func (s *Supervisor) exited(w *worker, e event) {
+	log := s.log.With("worker", w.number, "pid", w.proc.pid(), "code", e.code, "how", e.how)
+	serving, starting := w == s.current, w == s.next
+	if serving {
+		s.current = nil
+	}
+	if starting {
+		s.next = nil
+	}
+	switch {
+	case s.ending:
+		s.endedLast(w, e)
+	case !w.asked && starting && w.number == 1 && e.code == s.cfg.UsageCode:
+		s.end(ExitError{e.code})
+	case !w.asked:
+		why := "ended: " + e.how
+		if w.why != "" {
+			why = w.why
+		}
+		s.failed(w, why)
+	case e.code != 0 && e.code != s.cfg.RestartCode:
+		log.Warn("worker left, not in good order")
+	default:
+		log.Info("worker left")
+	}
+	if s.pending && s.next == nil && !s.ending {
+		s.pending = false
+		s.handOver()
+	}
+}
+
+// endedLast takes the exit code of the worker that served last.
+func (s *Supervisor) endedLast(w *worker, e event) {
+	s.log.Info("worker ended", "worker", w.number, "code", e.code, "how", e.how)
+	if w != s.last || s.result != nil || e.code == 0 {
+		return
+	}
+	if s.result = (ExitError{e.code}); e.code < 0 {
+		s.result = fmt.Errorf("the worker ended by %s", e.how)
+	}
+}
+
+// failed counts a failure and decides on the next start. w is nil when it did not even start.
+func (s *Supervisor) failed(w *worker, why string) {
+	log := s.log.With("why", why)
+	if w != nil {
+		log = log.With("worker", w.number, "pid", w.proc.pid())
+	}
+	if s.ending {
+		return
+	}
+	if s.current != nil { // a fresh worker for a hand-over
+		log.Error("hand-over failed; the old worker goes on", "serving", s.current.number)
+		s.notify(fmt.Sprintf("%s\nSTATUS=Hand-over failed; serving with worker %d", Ready, s.current.number))
+		return
+	}
+	if s.wasWell(w) {
+		s.failures = 0
+	}
+	s.failures++
+	s.lastWhy = why
+	if s.next != nil {
+		log.Error("worker failed; its successor is starting already", "failures", s.failures)
+		return
+	}
+	if s.failures >= s.cfg.MaxFailures {
+		s.end(fmt.Errorf("%w after %d failures in a row, the last: the worker %s", ErrGaveUp, s.failures, why))
+		return
+	}
+	wait := backoff(s.failures)
+	log.Error("worker failed; another one is started", "failures", s.failures, "wait_ms", wait.Milliseconds())
+	s.notify("STATUS=Restarting: the worker " + why)
+	s.restart = time.Now().Add(wait)
+}
+
+// asked does what somebody outside wants.
+func (s *Supervisor) asked(r request) {
+	switch {
+	case s.ending:
+	case r.pass == nil:
+		s.handOver()
+	case s.current != nil:
+		s.send(s.current, r.pass)
+	}
+}
+
+// handOver starts a fresh worker, or remembers to.
+func (s *Supervisor) handOver() {
+	switch {
+	case s.next != nil, len(s.leavers()) >= maxLeaving:
+		s.pending = true
+	case s.current == nil:
+		s.restart = time.Now() // whoever asks has mended something: no more waiting
+	default:
+		s.log.Info("hand-over", "from_worker", s.current.number)
+		s.notify(reloading() + "STATUS=Starting a fresh worker")
+		s.startNext()
+	}
+}
+
+// stop lets all workers leave for good.
+func (s *Supervisor) stop() {
+	s.log.Info("supervisor stopping", "workers", len(s.workers))
+	s.end(nil)
+}
+
+// end starts no worker any more and asks those that live to leave.
+func (s *Supervisor) end(result error) {
+	if s.ending {
+		return
+	}
+	s.ending, s.result, s.restart, s.pending = true, result, time.Time{}, false
+	s.notify(Stopping)
+	for _, w := range s.workers {
+		if !w.leaving {
+			w.leaving, w.asked, w.deadline = true, true, time.Now().Add(s.cfg.StopTimeout)
+			s.send(w, syscall.SIGTERM)
+		}
+	}
+}
+
+// send signals a worker; one that is gone already says so by its event.
+func (s *Supervisor) send(w *worker, sig os.Signal) {
+	if err := w.proc.signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.log.Warn("worker cannot be signalled", "worker", w.number, "signal", sig.String(), "error", err)
+	}
+}
+
+// notify tells the service manager.
+func (s *Supervisor) notify(state string) {
+	if s.cfg.Notify == nil {
+		return
+	}
+	if err := s.cfg.Notify(state); err != nil {
+		s.log.Warn("service manager cannot be told", "state", state, "error", err)
+	}
+}
