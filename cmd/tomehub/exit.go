@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/tomehub/tomehub/internal/supervisor"
 	"github.com/tomehub/tomehub/server"
 )
 
@@ -32,11 +33,14 @@ var (
 // exitCode is the only map from errors to exit codes.
 func exitCode(err error) int {
 	var usage usageError
+	var passedOn supervisor.ExitError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage), isCobraUsage(err):
 		return exitUsage
+	case errors.As(err, &passedOn):
+		return passedOn.Code
 	case errors.Is(err, errCheckFailed):
 		return exitCheckFailed
 	case errors.Is(err, errInconclusive):

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/internal/supervisor"
 	"github.com/tomehub/tomehub/server"
 	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/breaker"
@@ -175,8 +176,8 @@ func (c *serveSettings) verifier(logger *slog.Logger) (identity.Verifier, error)
 	})
 }
 
-// newServer puts the server before the house.
-func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*server.Server, error) {
+// newServer puts the server before the house. It closes ready once the server answers.
+func (h *house) newServer(a *app, c *serveSettings, k keeper, logger *slog.Logger, ready chan<- struct{}) (*server.Server, error) {
 	cfg := c.serverConfig()
 	var err error
 	if cfg.TrustedProxies, err = c.proxies(); err != nil {
@@ -193,7 +194,13 @@ func (h *house) newServer(a *app, c *serveSettings, logger *slog.Logger) (*serve
 		Library: h.library, Answerer: h.answers, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
 		Cache: func() any { return h.library.CacheStats() }, Breakers: h.breakers,
-		Ready: func(public, admin net.Addr) { a.announce(c, logger, public, admin) },
+		Listener: k.public, AdminListener: k.admin, Succession: k.supervised,
+		Ready: func(public, admin net.Addr) {
+			a.announce(c, k, logger, public, admin)
+			k.say(supervisor.Ready+"\nSTATUS=Serving on "+public.String(), logger)
+			close(ready)
+		},
+		Leaving: func() { k.say(supervisor.Stopping+"\nSTATUS=Finishing the last requests", logger) },
 	}
 	if c.memoryMonitor {
 		if deps.Memory, err = memory.New(c.memoryConfig(), memory.NewReader(), logger); err != nil {

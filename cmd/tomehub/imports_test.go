@@ -20,7 +20,7 @@ const module = "github.com/tomehub/tomehub"
 // Arrows run one way, downward; server, profiler and loadtest never meet.
 var mayImport = map[string][]string{
 	"cmd/tomehub": {
-		"internal/pool", "loadtest", "profiler", "reports", "scenarios", "server", "server/answer", "server/breaker", "server/identity",
+		"internal/pool", "internal/supervisor", "loadtest", "profiler", "reports", "scenarios", "server", "server/answer", "server/breaker", "server/identity",
 		"server/library", "server/library/demo", "server/limit", "server/memory", "server/store",
 	},
 	"server":                   {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/library", "server/limit", "server/memory", "server/store"},
@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"server/store/storetest":   {"server/store"},
 	"internal/gate":            {},
 	"internal/pool":            {"internal/gate"},
+	"internal/supervisor":      {},
 	"server/words":             {},
 	"profiler":                 {"reports"},
 	"loadtest":                 {"reports"},
@@ -59,6 +60,7 @@ var onlyIn = map[string]string{
 	"github.com/joho/godotenv":                "cmd/tomehub",
 	"github.com/yuin/goldmark":                "server/library/extract",
 	"github.com/maypok86/otter/v2":            "server/answer server/library server/identity",
+	"github.com/coreos/go-systemd/v22":        "cmd/tomehub internal/supervisor",
 	"github.com/sony/gobreaker/v2":            "server/breaker",
 	"github.com/golang-jwt/jwt/v5":            "server/identity",
 	"github.com/shirou/gopsutil/v3":           "loadtest server/memory",

@@ -34,6 +34,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	lookup         func(string) (string, bool)
+	args           []string // of the command line being run, for workers
 
 	level     slog.LevelVar
 	logFormat string
@@ -43,6 +44,7 @@ type app struct {
 
 // run executes one command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
+	a.args = args
 	root := a.newRootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

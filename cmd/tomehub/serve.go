@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,15 @@ func (a *app) newServeCommand() *cobra.Command {
 requests in flight are finished, and the process exits with 0. When memory runs short it
 leaves in the same order by itself and exits with 75: start it again.
 
+With --supervise a small parent holds the sockets and starts the server as a worker below it,
+so that no client is refused while workers change: SIGHUP starts a fresh one and, once that is
+ready, lets the old one drain; a worker that leaves for want of memory has a successor, one
+that crashes or no longer answers is started again, and after --supervise-failures in a row
+the parent gives up with an error.
+
+systemd is understood: sockets passed on (LISTEN_FDS; the admin listener's is named admin),
+Type=notify, and WatchdogSec.
+
 Every setting is a flag and a name in the environment, shown in brackets. Flags win over
 the environment, that over the .env file, that over the preset of --phase. Passwords have
 no flag: set DB_PASSWORD or ANSWER_API_KEY, or the same with _FILE to a file that holds it.
@@ -33,6 +43,7 @@ no flag: set DB_PASSWORD or ANSWER_API_KEY, or the same with _FILE to a file tha
 SIGUSR1 turns debug logging on, and off again.`,
 		Example: `  tomehub serve --demo                      try it: http://127.0.0.1:5001/api/search?q=dasein
   tomehub serve --phase baseline            the service as it was before the plan
+  tomehub serve --supervise                 the same, restarted without losing a request
   tomehub serve --print-config              every setting, its value and where it came from`,
 		Args: noArgs,
 	}
@@ -61,9 +72,27 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) serve(ctx context.Context, c *serveSettings) (err error) {
+// serve finds out who keeps this process up, and serves or, with --supervise, keeps a worker serving.
+func (a *app) serve(ctx context.Context, c *serveSettings) error {
+	k, err := inherit()
+	if err == nil {
+		err = c.adopt(k)
+	}
+	switch {
+	case err != nil:
+		return errors.Join(err, k.close())
+	case c.supervise && !k.supervised:
+		return a.supervise(ctx, c, k)
+	}
+	return a.work(ctx, c, k)
+}
+
+// work serves the library until ctx ends or the keeper wants this process to leave.
+func (a *app) work(ctx context.Context, c *serveSettings, k keeper) (err error) {
 	logger := a.logger()
 	logger.Info("tomehub starting", "version", buildVersion(), "phase", c.phase, "data_dir", c.dataDir)
+	ctx, unfollow := k.follow(ctx, logger)
+	defer unfollow()
 	a.limitHeap(c, logger, memory.NewReader().Read)
 	h, err := openHouse(ctx, c, logger)
 	if err != nil {
@@ -78,9 +107,17 @@ func (a *app) serve(ctx context.Context, c *serveSettings) (err error) {
 	}
 	stop := a.watchSignals(ctx, logger)
 	defer stop()
-	srv, err := h.newServer(a, c, logger)
+	ready := make(chan struct{})
+	srv, err := h.newServer(a, c, k, logger, ready)
 	if err != nil {
 		return err
+	}
+	background, stopBeat := context.WithCancel(context.WithoutCancel(ctx))
+	var beating sync.WaitGroup
+	defer beating.Wait()
+	defer stopBeat()
+	if k.watchdog > 0 {
+		beating.Go(func() { k.beat(background, ready, srv.SelfCheck, logger) })
 	}
 	err = srv.Run(ctx)
 	if err == nil {
@@ -91,19 +128,23 @@ func (a *app) serve(ctx context.Context, c *serveSettings) (err error) {
 
 // announce tells people and programs where the server listens, once it answers. That the
 // ready file cannot be written does not stop a server that works; whoever waits for it gives up.
-func (a *app) announce(c *serveSettings, logger *slog.Logger, public, admin net.Addr) {
+func (a *app) announce(c *serveSettings, k keeper, logger *slog.Logger, public, admin net.Addr) {
 	publicURL, adminURL := "http://"+public.String(), ""
 	if admin != nil {
 		adminURL = "http://" + admin.String()
 	}
 	logger.Info("listening", "public_url", publicURL, "admin_url", adminURL)
-	if c.demo {
+	if c.demo && k.worker <= 1 { // not again after every restart
 		fmt.Fprint(a.stdout, curlLines(publicURL))
 	}
 	if c.readyFile == "" {
 		return
 	}
-	data, err := json.Marshal(map[string]any{"public_url": publicURL, "admin_url": adminURL, "pid": os.Getpid()})
+	ready := map[string]any{"public_url": publicURL, "admin_url": adminURL, "pid": os.Getpid()}
+	if k.supervised {
+		ready["supervisor_pid"] = os.Getppid()
+	}
+	data, err := json.Marshal(ready)
 	if err == nil {
 		err = writeFileAtomically(c.readyFile, append(data, '\n'))
 	}

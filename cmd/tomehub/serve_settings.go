@@ -61,6 +61,10 @@ type serveSettings struct {
 	requestTimeout, slowRequest          time.Duration
 	maxConnections                       int
 	accessLog                            bool
+	supervise                            bool
+	superviseFailures                    int
+	superviseReady, superviseWell        time.Duration
+	superviseWatchdog                    time.Duration
 	memoryMonitor, memoryRestart         bool
 	memoryInterval                       time.Duration
 	memoryWarning, memoryCritical        float64
@@ -94,6 +98,7 @@ func (c *serveSettings) register(s *settings) {
 	c.registerAnswers(s)
 	c.registerIdentity(s)
 	c.registerLife(s)
+	c.registerSupervisor(s)
 	c.registerMemory(s)
 }
 
@@ -220,6 +225,16 @@ func (c *serveSettings) registerMemory(s *settings) {
 	s.add(numberValue{&c.memoryWarning, memory.MinPercent, memory.MaxPercent}, "memory-warning", "TOMEHUB_MEMORY_WARNING", "percent of the memory limit (the cgroup's, else the machine's) from which a warning is logged")
 	s.add(numberValue{&c.memoryCritical, memory.MinPercent, memory.MaxPercent}, "memory-critical", "TOMEHUB_MEMORY_CRITICAL", "percent of the memory limit from which ingests are refused and a restart is due")
 	s.add(numberValue{&c.memoryLimitRatio, 0, 1}, "memory-limit-ratio", "TOMEHUB_MEMORY_LIMIT_RATIO", "share of the cgroup's limit at which the garbage collector works harder, as GOMEMLIMIT does, which wins when it is set; 0 is off")
+}
+
+func (c *serveSettings) registerSupervisor(s *settings) {
+	s.add(boolValue{&c.supervise}, "supervise", "TOMEHUB_SUPERVISE", "hold the sockets in a small parent that restarts the server without losing a request (C3); SIGHUP starts a fresh one")
+	c.superviseReady, c.superviseWatchdog = minute, 20*time.Second
+	s.add(durationValue{&c.superviseReady, 100 * time.Millisecond, day}, "supervise-ready-timeout", "TOMEHUB_SUPERVISE_READY_TIMEOUT", "longest time from a worker's start until it answers; migrations and --demo are part of it")
+	s.add(durationValue{&c.superviseWatchdog, 0, day}, "supervise-watchdog", "TOMEHUB_SUPERVISE_WATCHDOG", "a worker that has not found itself well for this long is killed and replaced; 0 never")
+	c.superviseWell, c.superviseFailures = 10*time.Second, 5
+	s.add(durationValue{&c.superviseWell, 100 * time.Millisecond, day}, "supervise-well", "TOMEHUB_SUPERVISE_WELL", "a worker that served for this long makes failures before it forgotten")
+	s.add(intValue{&c.superviseFailures, 1, 1000}, "supervise-failures", "TOMEHUB_SUPERVISE_FAILURES", "failures of workers in a row after which the parent gives up")
 }
 
 // validateDatabase reports every fault in the settings of opening a library, joined.

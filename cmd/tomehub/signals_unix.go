@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/tomehub/tomehub/internal/supervisor"
 )
 
 // watchSignals lets SIGUSR1 switch debug logging on and off while the server runs. The
@@ -37,6 +39,35 @@ func (a *app) watchSignals(ctx context.Context, logger *slog.Logger) (stop func(
 	}()
 	return func() {
 		signal.Stop(usr1)
+		cancel()
+		<-done
+	}
+}
+
+// watchSupervisor lets SIGHUP start a fresh worker, and passes SIGUSR1 on to the one that serves. The function
+// returned ends the watch and waits for it.
+func watchSupervisor(ctx context.Context, sup *supervisor.Supervisor) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case sig := <-signals:
+				if sig == syscall.SIGHUP {
+					sup.HandOver()
+				} else {
+					sup.Forward(sig)
+				}
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
 		cancel()
 		<-done
 	}
