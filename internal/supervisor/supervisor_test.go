@@ -1,0 +1,504 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A stage is a supervisor in a bubble of time whose workers are played by the test.
+type stage struct {
+	*testing.T
+	s       *Supervisor
+	workers []*actor
+	noStart error // the next start fails with it
+	told    []string
+	stop    context.CancelFunc
+	done    chan error
+}
+
+type actor struct {
+	stage   *stage
+	number  int
+	began   time.Duration // after the stage's start
+	signals []os.Signal
+	told    bool
+	deaf    bool // cannot be told of its successor
+	gone    bool
+}
+
+var curtain time.Time // when the stage began; one stage plays at a time
+
+func (a *actor) pid() int { return 1000 + a.number }
+
+func (a *actor) signal(sig os.Signal) error {
+	if a.gone {
+		return os.ErrProcessDone
+	}
+	a.signals = append(a.signals, sig)
+	if sig == os.Kill {
+		a.end(-1)
+	}
+	return nil
+}
+
+func (a *actor) succeed() error {
+	if a.deaf {
+		return errors.New("broken pipe")
+	}
+	a.told = true
+	return nil
+}
+
+func (a *actor) post(e event) {
+	e.worker = a.number
+	go func() { a.stage.s.events <- e }()
+}
+
+func (a *actor) says(m message) { a.post(event{said: m}); synctest.Wait() }
+
+// end ends the process; -1 is the death by a signal.
+func (a *actor) end(code int) {
+	if !a.gone {
+		a.gone = true
+		a.post(event{exited: true, code: code, how: fmt.Sprintf("exit status %d", code)})
+	}
+}
+
+func (a *actor) ends(code int) { a.end(code); synctest.Wait() }
+
+func testConfig() Config {
+	return Config{
+		Path: "worker", Args: []string{"worker"}, Sockets: []Socket{{Name: PublicSocket}},
+		ReadyTimeout: time.Minute, StopTimeout: 30 * time.Second, WellAfter: 10 * time.Second, MaxFailures: 5, UsageCode: 2, RestartCode: 75,
+	}
+}
+
+// play runs the supervisor in a bubble. The test ends every worker, or the bubble never ends.
+func play(t *testing.T, cfg Config, act func(st *stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		st := &stage{T: t, done: make(chan error, 1)}
+		cfg.Notify = func(state string) error { st.told = append(st.told, state); return nil }
+		s, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		curtain, st.s = time.Now(), s
+		s.launch = func(number int) (process, error) {
+			if st.noStart != nil {
+				return nil, st.noStart
+			}
+			a := &actor{stage: st, number: number, began: time.Since(curtain)}
+			st.workers = append(st.workers, a)
+			return a, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		st.stop = cancel
+		go func() { st.done <- s.Run(ctx) }()
+		synctest.Wait()
+		act(st)
+		cancel()
+		synctest.Wait()
+		for _, a := range st.workers {
+			a.ends(0)
+		}
+		select {
+		case <-st.done: // or the act has received it
+		default:
+		}
+	})
+}
+
+// want checks that so many workers were started, and returns the last.
+func (st *stage) want(n int, why string) *actor {
+	st.Helper()
+	synctest.Wait()
+	if len(st.workers) != n {
+		st.Fatalf("%s: %d workers were started, want %d", why, len(st.workers), n)
+	}
+	return st.workers[n-1]
+}
+
+// serving starts the first worker and lets it serve for d.
+func (st *stage) serving(d time.Duration) *actor {
+	w := st.want(1, "at the start")
+	w.says(msgReady)
+	time.Sleep(d)
+	return w
+}
+
+func TestHandOver(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		old := st.serving(time.Minute)
+		st.s.HandOver()
+		fresh := st.want(2, "hand-over")
+		if old.told || len(old.signals) > 0 {
+			t.Error("the old worker is to leave before the fresh one is ready")
+		}
+		fresh.says(msgReady)
+		if !old.told || len(old.signals) > 0 {
+			t.Errorf("the old worker was told %t and got %v, want it told alone", old.told, old.signals)
+		}
+		old.says(msgStopping) // as asked
+		old.ends(0)
+		time.Sleep(time.Hour)
+		st.want(2, "after the old one has left")
+		want := []string{
+			"READY=1\nSTATUS=Serving with worker 1 (pid 1001)", "RELOADING=1", "READY=1\nSTATUS=Serving with worker 2 (pid 1002)",
+		}
+		for i, w := range want {
+			if i >= len(st.told) || !strings.HasPrefix(st.told[i], w) {
+				t.Errorf("the service manager was told %q, want %q", st.told, want)
+				break
+			}
+		}
+		st.stop()
+		synctest.Wait()
+		if !slices.Equal(fresh.signals, []os.Signal{syscall.SIGTERM}) {
+			t.Errorf("at the stop the worker got %v", fresh.signals)
+		}
+		fresh.ends(0)
+		if err := <-st.done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestHandOverThatFailsLeavesTheOldWorker(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		old := st.serving(time.Minute)
+		for n := 2; n < 10; n++ { // more often than MaxFailures: the service is well
+			st.s.HandOver()
+			fresh := st.want(n, "hand-over")
+			time.Sleep(59 * time.Second)
+			synctest.Wait()
+			if len(fresh.signals) > 0 {
+				t.Fatal("killed before its time")
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if !slices.Equal(fresh.signals, []os.Signal{os.Kill}) {
+				t.Fatalf("a worker that is not ready got %v", fresh.signals)
+			}
+		}
+		if old.told || len(old.signals) > 0 {
+			t.Error("the old worker was sent away")
+		}
+		if last := st.told[len(st.told)-1]; !strings.HasPrefix(last, Ready+"\nSTATUS=Hand-over failed") {
+			t.Errorf("told last: %q", last)
+		}
+		st.noStart = errors.New("text file busy")
+		st.s.HandOver()
+		synctest.Wait()
+		st.noStart = nil
+		st.s.HandOver()
+		st.want(10, "hand-over once it can start")
+	})
+}
+
+func TestHandOversAskedMeanwhileAreOne(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		st.serving(time.Minute)
+		for range 100 {
+			st.s.HandOver()
+			synctest.Wait()
+		}
+		st.want(2, "a hundred requests")
+		st.workers[1].says(msgReady)
+		st.want(3, "what was asked after the second had begun")
+		st.workers[2].says(msgReady)
+		st.want(3, "and no more")
+	})
+}
+
+func TestTooManyLeaving(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		st.serving(time.Minute)
+		for n := 2; n <= maxLeaving+1; n++ {
+			st.s.HandOver()
+			st.want(n, "hand-over").says(msgReady)
+		}
+		st.s.HandOver()
+		st.want(maxLeaving+1, "with that many leaving, a hand-over waits")
+		st.workers[0].ends(0)
+		st.want(maxLeaving+2, "until one has left").says(msgReady)
+		if got := st.workers[1].signals; len(got) > 0 {
+			t.Errorf("one within the bound got %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		st.workers[maxLeaving+1].says(msgStopping) // by itself: no room, and no asking
+		if got := st.workers[1].signals; !slices.Equal(got, []os.Signal{os.Kill}) {
+			t.Errorf("the oldest got %v", got)
+		}
+	})
+}
+
+func TestCrashes(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		st.serving(time.Minute).ends(-1)
+		var began []time.Duration
+		for n := 2; n <= 5; n++ {
+			time.Sleep(20 * time.Second) // longer than any wait here
+			w := st.want(n, "after a crash")
+			began = append(began, w.began)
+			if n < 5 {
+				w.ends(1)
+			} else {
+				w.says(msgReady)
+			}
+		}
+		// The first at once, then 0.5, 1 and 2 s after the failure before.
+		at := func(failures, ms int) time.Duration {
+			return time.Minute + time.Duration(failures)*20*time.Second + time.Duration(ms)*time.Millisecond
+		}
+		if diff := cmp.Diff([]time.Duration{at(0, 0), at(1, 500), at(2, 1000), at(3, 2000)}, began); diff != "" {
+			t.Errorf("restarts (-want +got):\n%s", diff)
+		}
+		time.Sleep(10 * time.Second) // well
+		st.workers[4].ends(1)
+		st.want(6, "after having been well, at once")
+	})
+}
+
+func TestGivesUp(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		start := time.Now()
+		for n := range 5 {
+			for synctest.Wait(); len(st.workers) <= n; synctest.Wait() {
+				time.Sleep(time.Millisecond)
+			}
+			st.workers[n].ends(1)
+		}
+		err := <-st.done
+		if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), "after 5 failures in a row, the last: the worker ended: exit status 1") {
+			t.Errorf("Run: %v", err)
+		}
+		if took := time.Since(start).Truncate(time.Second / 2); took != 3500*time.Millisecond || len(st.workers) != 5 {
+			t.Errorf("%d workers in %v, want 5 in 3.5 s", len(st.workers), took)
+		}
+	})
+	play(t, testConfig(), func(st *stage) { // never ready
+		err := <-st.done
+		if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), "was not ready within 1m0s (--supervise-ready-timeout)") {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	play(t, testConfig(), func(st *stage) { // cannot even be started
+		st.noStart = errors.New("no such file")
+		st.want(1, "the first").ends(1)
+		if err := <-st.done; !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), "no such file") {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestUsageErrorAtTheFirstStart(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		st.want(1, "the first").ends(2)
+		if err := <-st.done; !errors.Is(err, ExitError{2}) {
+			t.Errorf("Run: %v, want the worker's code", err)
+		}
+	})
+	play(t, testConfig(), func(st *stage) {
+		st.serving(time.Minute).ends(1)
+		st.want(2, "after a crash").ends(2)
+		time.Sleep(time.Second)
+		st.want(3, "a usage error of a later one, which may have read a file in the making")
+	})
+}
+
+func TestWorkerThatLeavesByItself(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		old := st.serving(10 * time.Second)
+		for n := 2; n < 12; n++ { // more often than MaxFailures
+			old.says(msgStopping)
+			fresh := st.want(n, "as soon as it is said")
+			if len(old.signals) > 0 {
+				t.Fatalf("it got %v", old.signals)
+			}
+			fresh.says(msgReady)
+			old.ends(75)
+			time.Sleep(10 * time.Second)
+			st.want(n, "after it has left")
+			old = fresh
+		}
+	})
+	play(t, testConfig(), func(st *stage) { // soon after its start: a loop
+		for n := 1; ; n++ {
+			w := st.want(n, "the next")
+			w.says(msgReady)
+			time.Sleep(time.Second)
+			w.says(msgStopping)
+			w.ends(75)
+			if n == 5 {
+				break
+			}
+			time.Sleep(2 * time.Second)
+		}
+		if err := <-st.done; !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), "left by itself within 10s (--supervise-well)") {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestWedgedWorker(t *testing.T) {
+	cfg := testConfig()
+	cfg.Watchdog = 20 * time.Second
+	play(t, cfg, func(st *stage) {
+		w := st.serving(19 * time.Second)
+		w.says(msgAlive)
+		time.Sleep(19 * time.Second)
+		synctest.Wait()
+		if len(w.signals) > 0 {
+			t.Fatal("killed although it was heard")
+		}
+		time.Sleep(time.Second)
+		fresh := st.want(2, "without a sign of life, at once")
+		if !slices.Equal(w.signals, []os.Signal{syscall.SIGABRT}) {
+			t.Errorf("the silent one got %v", w.signals)
+		}
+		fresh.says(msgReady)
+		time.Sleep(abortGrace)
+		synctest.Wait()
+		if !slices.Equal(w.signals, []os.Signal{syscall.SIGABRT, os.Kill}) {
+			t.Errorf("then %v", w.signals)
+		}
+		st.want(2, "its end is not one more failure")
+	})
+}
+
+func TestStuckInLeaving(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		old := st.serving(time.Minute)
+		old.deaf = true
+		st.s.HandOver()
+		st.want(2, "hand-over").says(msgReady)
+		if !slices.Equal(old.signals, []os.Signal{syscall.SIGTERM}) {
+			t.Errorf("one that cannot be told got %v", old.signals)
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if !slices.Equal(old.signals, []os.Signal{syscall.SIGTERM, os.Kill}) {
+			t.Errorf("after its bound: %v", old.signals)
+		}
+	})
+}
+
+func TestStop(t *testing.T) {
+	f := func(why string, code int, want func(error) bool) {
+		t.Helper()
+		play(t, testConfig(), func(st *stage) {
+			w := st.serving(time.Minute)
+			st.s.HandOver()
+			starting := st.want(2, "hand-over")
+			st.stop()
+			synctest.Wait()
+			for _, a := range st.workers {
+				if !slices.Equal(a.signals, []os.Signal{syscall.SIGTERM}) {
+					t.Errorf("%s: worker %d got %v", why, a.number, a.signals)
+				}
+			}
+			st.s.HandOver()
+			starting.ends(-1) // before it could handle the signal
+			if code >= 0 {
+				w.ends(code)
+			}
+			if err := <-st.done; !want(err) {
+				t.Errorf("%s: Run: %v", why, err)
+			}
+			st.want(2, "while stopping nothing is started")
+		})
+	}
+	f("in good order", 0, func(err error) bool { return err == nil })
+	f("requests were cut", 1, func(err error) bool { return errors.Is(err, ExitError{1}) })
+	f("stuck, and killed", -1, func(err error) bool { return err != nil })
+}
+
+func TestStopWhileWaitingForARestart(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		st.want(1, "the first").ends(1)
+		st.want(2, "the second").ends(1)
+		st.stop()
+		if err := <-st.done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestForwardsToTheServingWorker(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		w := st.serving(time.Minute)
+		st.s.HandOver()
+		starting := st.want(2, "hand-over")
+		st.s.Forward(syscall.SIGHUP)
+		synctest.Wait()
+		if !slices.Equal(w.signals, []os.Signal{syscall.SIGHUP}) || len(starting.signals) > 0 {
+			t.Errorf("serving %v, starting %v: one that starts would die of it", w.signals, starting.signals)
+		}
+	})
+}
+
+func TestServiceManagerHearsOnlyOfAWellWorker(t *testing.T) {
+	cfg := testConfig()
+	cfg.Beat = 5 * time.Second
+	play(t, cfg, func(st *stage) {
+		beats := func() (n int) {
+			synctest.Wait()
+			for _, s := range st.told {
+				if s == Alive {
+					n++
+				}
+			}
+			return n
+		}
+		time.Sleep(30 * time.Second)
+		if n := beats(); n != 0 {
+			t.Errorf("%d while it starts", n)
+		}
+		w := st.serving(60 * time.Second)
+		if n := beats(); n != 12 {
+			t.Errorf("%d in a minute, want 12", n)
+		}
+		w.ends(-1)
+		time.Sleep(30 * time.Second)
+		if n := beats(); n != 12 {
+			t.Errorf("%d more without a worker", n-12)
+		}
+	})
+}
+
+func TestConfigFaultsAtOnce(t *testing.T) {
+	_, err := New(Config{Watchdog: -1})
+	if err == nil {
+		t.Fatal("an empty configuration is taken")
+	}
+	for _, want := range []string{"no worker program", "no socket", "--supervise-ready-timeout", "--supervise-watchdog is -1ns", "--supervise-well", "--supervise-failures is 0: want 1 to 1000"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the report lacks %q: %v", want, err)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	var got []time.Duration
+	for n := range 10 {
+		got = append(got, backoff(n))
+	}
+	const s = time.Second
+	if diff := cmp.Diff([]time.Duration{0, 0, s / 2, s, 2 * s, 4 * s, 8 * s, 15 * s, 15 * s, 15 * s}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if backoff(1000) != maxBackoff {
+		t.Error("a thousand failures wait differently")
+	}
+}
