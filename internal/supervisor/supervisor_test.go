@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ import (
 type stage struct {
 	*testing.T
 	s       *Supervisor
+	mu      sync.Mutex // guards workers; a deadline orders nothing before what the test read
 	workers []*actor
 	noStart error // the next start fails with it
 	told    []string
@@ -27,9 +29,11 @@ type stage struct {
 }
 
 type actor struct {
-	stage   *stage
-	number  int
-	began   time.Duration // after the stage's start
+	stage  *stage
+	number int
+	began  time.Duration // after the stage's start
+
+	mu      sync.Mutex // guards signals
 	signals []os.Signal
 	told    bool
 	deaf    bool // cannot be told of its successor
@@ -44,11 +48,19 @@ func (a *actor) signal(sig os.Signal) error {
 	if a.gone {
 		return os.ErrProcessDone
 	}
+	a.mu.Lock()
 	a.signals = append(a.signals, sig)
+	a.mu.Unlock()
 	if sig == os.Kill {
 		a.end(-1)
 	}
 	return nil
+}
+
+func (a *actor) got() []os.Signal {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.signals)
 }
 
 func (a *actor) succeed() error {
@@ -99,7 +111,9 @@ func play(t *testing.T, cfg Config, act func(st *stage)) {
 				return nil, st.noStart
 			}
 			a := &actor{stage: st, number: number, began: time.Since(curtain)}
+			st.mu.Lock()
 			st.workers = append(st.workers, a)
+			st.mu.Unlock()
 			return a, nil
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -109,7 +123,7 @@ func play(t *testing.T, cfg Config, act func(st *stage)) {
 		act(st)
 		cancel()
 		synctest.Wait()
-		for _, a := range st.workers {
+		for _, a := range st.all() {
 			a.ends(0)
 		}
 		select {
@@ -119,14 +133,20 @@ func play(t *testing.T, cfg Config, act func(st *stage)) {
 	})
 }
 
+func (st *stage) all() []*actor {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.workers)
+}
+
 // want checks that so many workers were started, and returns the last.
 func (st *stage) want(n int, why string) *actor {
 	st.Helper()
 	synctest.Wait()
-	if len(st.workers) != n {
-		st.Fatalf("%s: %d workers were started, want %d", why, len(st.workers), n)
+	if len(st.all()) != n {
+		st.Fatalf("%s: %d workers were started, want %d", why, len(st.all()), n)
 	}
-	return st.workers[n-1]
+	return st.all()[n-1]
 }
 
 // serving starts the first worker and lets it serve for d.
@@ -142,12 +162,12 @@ func TestHandOver(t *testing.T) {
 		old := st.serving(time.Minute)
 		st.s.HandOver()
 		fresh := st.want(2, "hand-over")
-		if old.told || len(old.signals) > 0 {
+		if old.told || len(old.got()) > 0 {
 			t.Error("the old worker is to leave before the fresh one is ready")
 		}
 		fresh.says(msgReady)
-		if !old.told || len(old.signals) > 0 {
-			t.Errorf("the old worker was told %t and got %v, want it told alone", old.told, old.signals)
+		if !old.told || len(old.got()) > 0 {
+			t.Errorf("the old worker was told %t and got %v, want it told alone", old.told, old.got())
 		}
 		old.says(msgStopping) // as asked
 		old.ends(0)
@@ -164,8 +184,8 @@ func TestHandOver(t *testing.T) {
 		}
 		st.stop()
 		synctest.Wait()
-		if !slices.Equal(fresh.signals, []os.Signal{syscall.SIGTERM}) {
-			t.Errorf("at the stop the worker got %v", fresh.signals)
+		if !slices.Equal(fresh.got(), []os.Signal{syscall.SIGTERM}) {
+			t.Errorf("at the stop the worker got %v", fresh.got())
 		}
 		fresh.ends(0)
 		if err := <-st.done; err != nil {
@@ -182,16 +202,16 @@ func TestHandOverThatFailsLeavesTheOldWorker(t *testing.T) {
 			fresh := st.want(n, "hand-over")
 			time.Sleep(59 * time.Second)
 			synctest.Wait()
-			if len(fresh.signals) > 0 {
+			if len(fresh.got()) > 0 {
 				t.Fatal("killed before its time")
 			}
 			time.Sleep(time.Second)
 			synctest.Wait()
-			if !slices.Equal(fresh.signals, []os.Signal{os.Kill}) {
-				t.Fatalf("a worker that is not ready got %v", fresh.signals)
+			if !slices.Equal(fresh.got(), []os.Signal{os.Kill}) {
+				t.Fatalf("a worker that is not ready got %v", fresh.got())
 			}
 		}
-		if old.told || len(old.signals) > 0 {
+		if old.told || len(old.got()) > 0 {
 			t.Error("the old worker was sent away")
 		}
 		if last := st.told[len(st.told)-1]; !strings.HasPrefix(last, Ready+"\nSTATUS=Hand-over failed") {
@@ -214,9 +234,9 @@ func TestHandOversAskedMeanwhileAreOne(t *testing.T) {
 			synctest.Wait()
 		}
 		st.want(2, "a hundred requests")
-		st.workers[1].says(msgReady)
+		st.all()[1].says(msgReady)
 		st.want(3, "what was asked after the second had begun")
-		st.workers[2].says(msgReady)
+		st.all()[2].says(msgReady)
 		st.want(3, "and no more")
 	})
 }
@@ -230,14 +250,14 @@ func TestTooManyLeaving(t *testing.T) {
 		}
 		st.s.HandOver()
 		st.want(maxLeaving+1, "with that many leaving, a hand-over waits")
-		st.workers[0].ends(0)
+		st.all()[0].ends(0)
 		st.want(maxLeaving+2, "until one has left").says(msgReady)
-		if got := st.workers[1].signals; len(got) > 0 {
+		if got := st.all()[1].got(); len(got) > 0 {
 			t.Errorf("one within the bound got %v", got)
 		}
 		time.Sleep(10 * time.Second)
-		st.workers[maxLeaving+1].says(msgStopping) // by itself: no room, and no asking
-		if got := st.workers[1].signals; !slices.Equal(got, []os.Signal{os.Kill}) {
+		st.all()[maxLeaving+1].says(msgStopping) // by itself: no room, and no asking
+		if got := st.all()[1].got(); !slices.Equal(got, []os.Signal{os.Kill}) {
 			t.Errorf("the oldest got %v", got)
 		}
 	})
@@ -265,7 +285,7 @@ func TestCrashes(t *testing.T) {
 			t.Errorf("restarts (-want +got):\n%s", diff)
 		}
 		time.Sleep(10 * time.Second) // well
-		st.workers[4].ends(1)
+		st.all()[4].ends(1)
 		st.want(6, "after having been well, at once")
 	})
 }
@@ -274,17 +294,17 @@ func TestGivesUp(t *testing.T) {
 	play(t, testConfig(), func(st *stage) {
 		start := time.Now()
 		for n := range 5 {
-			for synctest.Wait(); len(st.workers) <= n; synctest.Wait() {
+			for synctest.Wait(); len(st.all()) <= n; synctest.Wait() {
 				time.Sleep(time.Millisecond)
 			}
-			st.workers[n].ends(1)
+			st.all()[n].ends(1)
 		}
 		err := <-st.done
 		if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), "after 5 failures in a row, the last: the worker ended: exit status 1") {
 			t.Errorf("Run: %v", err)
 		}
-		if took := time.Since(start).Truncate(time.Second / 2); took != 3500*time.Millisecond || len(st.workers) != 5 {
-			t.Errorf("%d workers in %v, want 5 in 3.5 s", len(st.workers), took)
+		if took := time.Since(start).Truncate(time.Second / 2); took != 3500*time.Millisecond || len(st.all()) != 5 {
+			t.Errorf("%d workers in %v, want 5 in 3.5 s", len(st.all()), took)
 		}
 	})
 	play(t, testConfig(), func(st *stage) { // never ready
@@ -323,8 +343,8 @@ func TestWorkerThatLeavesByItself(t *testing.T) {
 		for n := 2; n < 12; n++ { // more often than MaxFailures
 			old.says(msgStopping)
 			fresh := st.want(n, "as soon as it is said")
-			if len(old.signals) > 0 {
-				t.Fatalf("it got %v", old.signals)
+			if len(old.got()) > 0 {
+				t.Fatalf("it got %v", old.got())
 			}
 			fresh.says(msgReady)
 			old.ends(75)
@@ -359,19 +379,19 @@ func TestWedgedWorker(t *testing.T) {
 		w.says(msgAlive)
 		time.Sleep(19 * time.Second)
 		synctest.Wait()
-		if len(w.signals) > 0 {
+		if len(w.got()) > 0 {
 			t.Fatal("killed although it was heard")
 		}
 		time.Sleep(time.Second)
 		fresh := st.want(2, "without a sign of life, at once")
-		if !slices.Equal(w.signals, []os.Signal{syscall.SIGABRT}) {
-			t.Errorf("the silent one got %v", w.signals)
+		if !slices.Equal(w.got(), []os.Signal{syscall.SIGABRT}) {
+			t.Errorf("the silent one got %v", w.got())
 		}
 		fresh.says(msgReady)
 		time.Sleep(abortGrace)
 		synctest.Wait()
-		if !slices.Equal(w.signals, []os.Signal{syscall.SIGABRT, os.Kill}) {
-			t.Errorf("then %v", w.signals)
+		if !slices.Equal(w.got(), []os.Signal{syscall.SIGABRT, os.Kill}) {
+			t.Errorf("then %v", w.got())
 		}
 		st.want(2, "its end is not one more failure")
 	})
@@ -383,13 +403,13 @@ func TestStuckInLeaving(t *testing.T) {
 		old.deaf = true
 		st.s.HandOver()
 		st.want(2, "hand-over").says(msgReady)
-		if !slices.Equal(old.signals, []os.Signal{syscall.SIGTERM}) {
-			t.Errorf("one that cannot be told got %v", old.signals)
+		if !slices.Equal(old.got(), []os.Signal{syscall.SIGTERM}) {
+			t.Errorf("one that cannot be told got %v", old.got())
 		}
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if !slices.Equal(old.signals, []os.Signal{syscall.SIGTERM, os.Kill}) {
-			t.Errorf("after its bound: %v", old.signals)
+		if !slices.Equal(old.got(), []os.Signal{syscall.SIGTERM, os.Kill}) {
+			t.Errorf("after its bound: %v", old.got())
 		}
 	})
 }
@@ -403,9 +423,9 @@ func TestStop(t *testing.T) {
 			starting := st.want(2, "hand-over")
 			st.stop()
 			synctest.Wait()
-			for _, a := range st.workers {
-				if !slices.Equal(a.signals, []os.Signal{syscall.SIGTERM}) {
-					t.Errorf("%s: worker %d got %v", why, a.number, a.signals)
+			for _, a := range st.all() {
+				if !slices.Equal(a.got(), []os.Signal{syscall.SIGTERM}) {
+					t.Errorf("%s: worker %d got %v", why, a.number, a.got())
 				}
 			}
 			st.s.HandOver()
@@ -442,8 +462,8 @@ func TestForwardsToTheServingWorker(t *testing.T) {
 		starting := st.want(2, "hand-over")
 		st.s.Forward(syscall.SIGHUP)
 		synctest.Wait()
-		if !slices.Equal(w.signals, []os.Signal{syscall.SIGHUP}) || len(starting.signals) > 0 {
-			t.Errorf("serving %v, starting %v: one that starts would die of it", w.signals, starting.signals)
+		if !slices.Equal(w.got(), []os.Signal{syscall.SIGHUP}) || len(starting.got()) > 0 {
+			t.Errorf("serving %v, starting %v: one that starts would die of it", w.got(), starting.got())
 		}
 	})
 }
