@@ -35,7 +35,7 @@ func TestSelfCheck(t *testing.T) {
 		t.Error("a server that does not run finds itself well")
 	}
 	cfg := testConfig()
-	cfg.MaxConnections, cfg.DrainGrace = 1, 0
+	cfg.MaxConnections, cfg.DrainGrace, cfg.Streams.Slots = 1, 0, 0
 	r := run(t, cfg, Deps{Library: echo()})
 	check := func(why string) {
 		t.Helper()
