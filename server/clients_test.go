@@ -187,10 +187,11 @@ func TestTooLargeIsReadToItsEnd(t *testing.T) {
 func TestUploadsThatKeepComingHaveTime(t *testing.T) {
 	cfg := testConfig()
 	cfg.ReadHeaderTimeout, cfg.ReadTimeout = 300*time.Millisecond, 300*time.Millisecond
-	var got int64
+	var got atomic.Int64
 	lib := echo()
 	lib.ingest = func(_ context.Context, _ string, doc library.Document) (r library.IngestResult, err error) {
-		got, err = io.Copy(io.Discard, doc.Body)
+		n, err := io.Copy(io.Discard, doc.Body)
+		got.Store(n)
 		return r, err
 	}
 	r := run(t, cfg, Deps{Library: lib})
@@ -207,8 +208,8 @@ func TestUploadsThatKeepComingHaveTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if res.StatusCode != 201 || got != parts*size {
-		t.Errorf("%s, %d bytes of %d", res.Status, got, parts*size)
+	if res.StatusCode != 201 || got.Load() != parts*size {
+		t.Errorf("%s, %d bytes of %d", res.Status, got.Load(), parts*size)
 	}
 }
 
