@@ -29,6 +29,9 @@ const (
 // look reads the memory and draws the conclusions. m.mu is held.
 func (m *Monitor) look(collect bool) {
 	before := m.State()
+	if before.At.IsZero() {
+		defer close(m.looked)
+	}
 	s := before
 	var err error
 	if s.Reading, err = m.read(); err != nil {

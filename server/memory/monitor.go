@@ -102,6 +102,7 @@ type Monitor struct {
 
 	state    atomic.Pointer[State]
 	handOver chan struct{} // closed when a restart is requested
+	looked   chan struct{} // closed after the first look
 
 	mu          sync.Mutex // guards all below; held during a look
 	trends      []trend
@@ -126,7 +127,7 @@ func New(cfg Config, reader *Reader, logger *slog.Logger) (*Monitor, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Monitor{cfg: cfg, log: logger, read: reader.Read, collect: debug.FreeOSMemory, handOver: make(chan struct{})}
+	m := &Monitor{cfg: cfg, log: logger, read: reader.Read, collect: debug.FreeOSMemory, handOver: make(chan struct{}), looked: make(chan struct{})}
 	for _, p := range paces {
 		m.trends = append(m.trends, trend{pace: p})
 	}
@@ -164,10 +165,16 @@ func (m *Monitor) HandOver() <-chan struct{} { return m.handOver }
 func (m *Monitor) State() State { return *m.state.Load() }
 
 // Look is a look at most FreshFor old. It waits for nobody and never runs the collector:
-// while another look is under way the one before it is the answer.
+// while another look is under way the one before it is the answer. Only the very first,
+// before which nothing is known, is waited for.
 func (m *Monitor) Look() State {
-	if now := m.State(); time.Since(now.At) < FreshFor || !m.mu.TryLock() {
+	now := m.State()
+	if time.Since(now.At) < FreshFor {
 		return now
+	}
+	if !m.mu.TryLock() {
+		<-m.looked
+		return m.State()
 	}
 	defer m.mu.Unlock()
 	if time.Since(m.State().At) >= FreshFor { // nobody looked meanwhile

@@ -315,6 +315,26 @@ func TestUnreadableMemoryIsUnknown(t *testing.T) {
 	})
 }
 
+// Who asks while the first look is under way waits for it: nothing else is known yet.
+func TestFirstLookIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &simulated{live: constant(10)}
+		m := simMonitor(t, p, DefaultConfig(), nil)
+		m.read = func() (Reading, error) { time.Sleep(10 * time.Millisecond); return p.read() }
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- m.Run(ctx) }()
+		time.Sleep(5 * time.Millisecond)
+		if s := m.Look(); s.Level != OK {
+			t.Errorf("the first answer is %v", s.Level)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // However many ask, the memory is read once in FreshFor.
 func TestLooksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
