@@ -34,7 +34,9 @@ type departure struct {
 // the connection ends. Only then comes Shutdown: net/http drops a request that it reads after
 // Shutdown began (golang/go#75591), so clients that reuse a connection must have learned before.
 // What runs after DrainTimeout is cut. Where a successor accepts from the same
-// socket, or will, the first step falls away.
+// socket, or will, the first step falls away. Streams, which may take long, are refused
+// once the listener is closed; after a hand-over they are taken through the grace, for a client that keeps
+// its connection must notice nothing.
 func (s *Server) drain(ctx context.Context, d departure) error {
 	s.handed.Store(errors.Is(context.Cause(ctx), ErrHandedOver))
 	s.log.Info("draining", "in_flight", s.inFlight.now.Load(), "connections", s.connections(), "handed_over", s.handed.Load())
@@ -46,13 +48,16 @@ func (s *Server) drain(ctx context.Context, d departure) error {
 		wait(s.cfg.ShutdownDelay)
 	}
 	s.stage.Store(stageClosed)
-	s.streams.close()
+	if !s.handed.Load() {
+		s.streams.close()
+	}
 	if err := d.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return errors.Join(fmt.Errorf("close the API's listener: %w", err), d.api.Close())
 	}
 	<-d.accepting // a connection accepted last is counted now
 	s.graceful(s.cfg.DrainGrace)
 	s.stage.Store(stageStopped)
+	s.streams.close()
 
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()

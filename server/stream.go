@@ -49,7 +49,7 @@ type errorRecord struct {
 // answer comes as it is written, a JSON record in each line. What fails before the first record
 // is an answer with a status, as of any route.
 func (s *Server) stream(c *gin.Context) {
-	if s.stage.Load() >= stageClosed {
+	if s.stage.Load() >= stageClosed && !s.handed.Load() {
 		s.fail(c, refuseLeaving())
 		return
 	}

@@ -203,7 +203,7 @@ func (h *house) newServer(a *app, c *serveSettings, k keeper, logger *slog.Logge
 		Leaving: func() { k.say(supervisor.Stopping+"\nSTATUS=Finishing the last requests", logger) },
 	}
 	if c.memoryMonitor {
-		if deps.Memory, err = memory.New(c.memoryConfig(), memory.NewReader(), logger); err != nil {
+		if deps.Memory, err = memory.New(c.memoryConfig(k.alone), memory.NewReader(), logger); err != nil {
 			return nil, err
 		}
 	}

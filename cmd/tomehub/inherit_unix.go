@@ -62,6 +62,7 @@ func inherit() (k keeper, err error) {
 func (k *keeper) take(f *os.File) error {
 	if f.Name() == supervisor.ControlSocket && k.supervised {
 		var err error
+		k.alone = make(chan struct{})
 		k.control, err = supervisor.NewControl(f)
 		return err
 	}

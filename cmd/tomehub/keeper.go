@@ -19,6 +19,7 @@ type keeper struct {
 	supervised    bool         // it is `serve --supervise`
 	worker        int          // the number that it gave this process; 0 without a supervisor
 	control       *supervisor.Control
+	alone         chan struct{}            // closed once the workers before this one are gone; nil without a supervisor
 	tell          func(state string) error // nil when nobody listens
 	watchdog      time.Duration            // it wants to hear this often that the process is well; 0 never
 }
@@ -74,10 +75,10 @@ func (k keeper) follow(ctx context.Context, logger *slog.Logger) (context.Contex
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		switch err := k.control.Wait(); {
+		switch err := k.control.Wait(sync.OnceFunc(func() { close(k.alone) })); {
 		case errors.Is(err, supervisor.ErrSucceeded):
 			cancel(server.ErrHandedOver)
-		case errors.Is(err, supervisor.ErrAlone):
+		case errors.Is(err, supervisor.ErrOrphaned):
 			logger.Error("the supervisor is gone; leaving")
 			cancel(err)
 		}

@@ -11,9 +11,10 @@ import (
 // startTime is how long a fresh process takes, at most, until it serves a library that exists.
 const startTime = 2 * time.Second
 
-func (c *serveSettings) memoryConfig() memory.Config {
+func (c *serveSettings) memoryConfig(alone <-chan struct{}) memory.Config {
 	cfg := memory.DefaultConfig()
 	cfg.Interval, cfg.Warning, cfg.Critical, cfg.Restart = c.memoryInterval, c.memoryWarning, c.memoryCritical, c.memoryRestart
+	cfg.Alone = alone
 	cfg.HandOver = startTime + c.shutdownDelay + c.drainGrace + c.drainTime
 	return cfg
 }

@@ -22,6 +22,7 @@ type served struct {
 	t          *testing.T
 	cmd        *exec.Cmd
 	url, admin string
+	ready      string // its ready file
 	stdout     *bytes.Buffer
 	stderr     *bytes.Buffer
 	waitOnce   sync.Once
@@ -42,7 +43,7 @@ func startProgram(t *testing.T, change func(*exec.Cmd), dataDir string, args ...
 		t.Fatal(err)
 	}
 	ready := filepath.Join(t.TempDir(), "ready.json")
-	s := &served{t: t, stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)}
+	s := &served{t: t, ready: ready, stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)}
 	// TestMain runs the command that the program's name says.
 	s.cmd = &exec.Cmd{Path: self, Args: append([]string{"tomehub", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
 		"--data-dir", dataDir, "--ready-file", ready, "--env-file", "", "--drain-grace", "0"}, args...)}

@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the generated references anew")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tomehub": main, leaky: leakyMain})
+	testscript.Main(m, map[string]func(){"tomehub": main, leaky: leakyMain, misled: misledMain})
 }
 
 // TestScripts drives the command line as a user does.

@@ -273,7 +273,7 @@ func (c *serveSettings) validate() error {
 		fault("--admin-listen %s is reached by other machines, and the admin listener (pprof, statements, log level) asks nobody who they are: use a loopback address, or --insecure-no-auth if that is meant", c.adminListen)
 	}
 	faults = append(faults, c.answerConfig(nil).Validate())
-	if err := c.memoryConfig().Validate(); err != nil && c.memoryMonitor {
+	if err := c.memoryConfig(nil).Validate(); err != nil && c.memoryMonitor {
 		faults = append(faults, err)
 	}
 	if _, err := c.verifier(slog.New(slog.DiscardHandler)); err != nil {

@@ -27,7 +27,7 @@ const (
 // What Wait returns.
 var (
 	ErrSucceeded = errors.New("another worker has taken over")
-	ErrAlone     = errors.New("the supervisor is gone")
+	ErrOrphaned  = errors.New("the supervisor is gone")
 )
 
 // A Control is a worker's line to its supervisor.
@@ -56,12 +56,16 @@ func say(conn net.Conn, state string) error {
 	return err
 }
 
-// Wait returns ErrSucceeded when another worker accepts in this one's place, ErrAlone when
-// the supervisor died, and net.ErrClosed after Close.
-func (c *Control) Wait() error {
+// Wait returns ErrSucceeded when another worker accepts in this one's place, ErrOrphaned when
+// the supervisor died, and net.ErrClosed after Close. It calls alone when the workers before this
+// one are gone, which once shared its memory limit.
+func (c *Control) Wait(alone func()) error {
 	told := false
 	err := listen(c.conn, func(m message) {
-		if m == msgSucceeded && !told {
+		switch {
+		case m == msgAlone:
+			alone()
+		case m == msgSucceeded && !told:
 			told = true
 			_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // ends listen; fails only when it has ended
 		}
@@ -72,7 +76,7 @@ func (c *Control) Wait() error {
 	case errors.Is(err, net.ErrClosed):
 		return err
 	}
-	return ErrAlone
+	return ErrOrphaned
 }
 
 // Close ends a Wait under way.

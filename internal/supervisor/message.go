@@ -14,6 +14,7 @@ const (
 	Alive    = "WATCHDOG=1" // the worker found itself well
 
 	succeeded = "X_SUCCEEDED=1" // to the worker: another one accepts, leave
+	alone     = "X_ALONE=1"     // to the worker that serves: those before it are gone
 )
 
 // maxMessage bounds a message, bytes. A worker that says more at once is not heard again.
@@ -27,6 +28,7 @@ const (
 	msgStopping
 	msgAlive
 	msgSucceeded
+	msgAlone
 )
 
 // parse tells what a line says.
@@ -40,6 +42,8 @@ func parse(line string) message {
 		return msgAlive
 	case succeeded:
 		return msgSucceeded
+	case alone:
+		return msgAlone
 	}
 	return msgOther
 }

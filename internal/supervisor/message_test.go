@@ -46,6 +46,7 @@ func FuzzListen(f *testing.F) {
 }
 
 func TestControl(t *testing.T) {
+	heard := 0
 	f := func(why string, want error, do func(c *Control, other net.Conn)) {
 		t.Helper()
 		ours, theirs, err := socketPair()
@@ -57,12 +58,15 @@ func TestControl(t *testing.T) {
 			t.Fatal(err)
 		}
 		go do(c, ours)
-		if err := c.Wait(); !errors.Is(err, want) {
+		if err := c.Wait(func() { heard++ }); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", why, err, want)
 		}
 		_, _ = c.Close(), ours.Close()
 	}
 	f("a successor", ErrSucceeded, func(_ *Control, other net.Conn) { _ = say(other, succeeded) })
-	f("words that mean nothing, then the supervisor's end", ErrAlone, func(_ *Control, other net.Conn) { _, _ = io.WriteString(other, "READY=1\n?"); other.Close() })
+	f("words that mean nothing, then the supervisor's end", ErrOrphaned, func(_ *Control, other net.Conn) { _, _ = io.WriteString(other, "READY=1\nX_ALONE=1\n?"); other.Close() })
+	if heard != 1 {
+		t.Errorf("told %d times to be alone, want once", heard)
+	}
 	f("closed by the worker itself", net.ErrClosed, func(c *Control, _ net.Conn) { c.Close() })
 }

@@ -55,7 +55,7 @@ type osProcess struct {
 
 func (p *osProcess) pid() int                   { return p.cmd.Process.Pid }
 func (p *osProcess) signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
-func (p *osProcess) succeed() error             { return say(p.control, succeeded) }
+func (p *osProcess) tell(line string) error     { return say(p.control, line) }
 
 // startProcess starts a worker, with the sockets as file descriptors from 3 on and its line to us last.
 func (s *Supervisor) startProcess(number int) (process, error) {

@@ -15,6 +15,7 @@ func (s *Supervisor) happened(e event) {
 		return
 	}
 	w := s.workers[at]
+	defer s.tellAlone()
 	if e.exited {
 		s.workers = slices.Delete(s.workers, at, at+1)
 		s.exited(w, e)
@@ -33,6 +34,18 @@ func (s *Supervisor) happened(e event) {
 		if w == s.current && !w.asked {
 			s.leavesByItself(w)
 		}
+	}
+}
+
+// tellAlone tells the worker that serves when those before it are gone: only then is what a memory
+// limit over all of them holds its own.
+func (s *Supervisor) tellAlone() {
+	if s.current == nil || s.current.alone || len(s.workers) > 1 {
+		return
+	}
+	s.current.alone = true
+	if err := s.current.proc.tell(alone); err != nil {
+		s.log.Warn("worker cannot be told that it is alone; it will not watch its memory", "worker", s.current.number, "error", err)
 	}
 }
 
@@ -66,7 +79,7 @@ func (s *Supervisor) promote(w *worker) {
 	if old != nil {
 		s.leave(old)
 		old.asked = true
-		if err := old.proc.succeed(); err != nil {
+		if err := old.proc.tell(succeeded); err != nil {
 			s.log.Warn("worker cannot be told of its successor and is asked by signal", "worker", old.number, "error", err)
 			s.send(old, syscall.SIGTERM)
 		}

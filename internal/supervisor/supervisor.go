@@ -39,7 +39,7 @@ type Supervisor struct {
 type process interface {
 	pid() int
 	signal(os.Signal) error
-	succeed() error // tells it that another one accepts, so it leaves without delay
+	tell(line string) error
 }
 
 // An event is what a worker says or how it ended.
@@ -63,6 +63,7 @@ type worker struct {
 	asked    bool      // its end is the supervisor's will, or accounted for already
 	why      string    // the supervisor ended it for this; a failure to be counted when it is gone
 	deadline time.Time // of what it is doing; zero for none
+	alone    bool      // it was told that those before it are gone
 }
 
 // New checks the configuration, reporting every fault at once. It starts nothing.

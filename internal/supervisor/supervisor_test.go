@@ -36,6 +36,7 @@ type actor struct {
 	mu      sync.Mutex // guards signals
 	signals []os.Signal
 	told    bool
+	alone   bool
 	deaf    bool // cannot be told of its successor
 	gone    bool
 }
@@ -63,11 +64,18 @@ func (a *actor) got() []os.Signal {
 	return slices.Clone(a.signals)
 }
 
-func (a *actor) succeed() error {
+func (a *actor) tell(line string) error {
 	if a.deaf {
 		return errors.New("broken pipe")
 	}
-	a.told = true
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch line {
+	case succeeded:
+		a.told = true
+	case alone:
+		a.alone = true
+	}
 	return nil
 }
 
@@ -170,7 +178,13 @@ func TestHandOver(t *testing.T) {
 			t.Errorf("the old worker was told %t and got %v, want it told alone", old.told, old.got())
 		}
 		old.says(msgStopping) // as asked
+		if !old.alone || fresh.alone {
+			t.Errorf("told to be alone: the old worker %t, the fresh one %t while the old one lives", old.alone, fresh.alone)
+		}
 		old.ends(0)
+		if !fresh.alone {
+			t.Error("the fresh worker was not told that the old one is gone")
+		}
 		time.Sleep(time.Hour)
 		st.want(2, "after the old one has left")
 		want := []string{

@@ -45,6 +45,11 @@ func (m *Monitor) look(collect bool) {
 			m.fresh = s.RSS
 		}
 	}
+	if m.waits() {
+		s.Level, m.lowest = OK, s.Used
+		m.state.Store(&s)
+		return
+	}
 	m.suspect(&s)
 	if collect && m.suspecting() && s.Garbage > s.Limit/100 && m.mayCollect() {
 		m.collectNow(&s)

@@ -25,6 +25,11 @@ type Config struct {
 	// FreshBytes is what a fresh process takes before it serves; 0 is what this one took at
 	// its first look.
 	FreshBytes int64
+
+	// Alone, when set, is closed once the process that this one has taken over from is gone. Until
+	// then that one's memory counts against the same limit, though it is about to be given back:
+	// it is shown, and nothing is concluded from it.
+	Alone <-chan struct{}
 }
 
 // DefaultConfig has the plan's thresholds.
@@ -63,6 +68,19 @@ func (c Config) Validate() error {
 		fault("FreshBytes is %d: want 0 or more", c.FreshBytes)
 	}
 	return errors.Join(faults...)
+}
+
+// waits tells whether the process before this one still counts.
+func (m *Monitor) waits() bool {
+	if m.cfg.Alone == nil {
+		return false
+	}
+	select {
+	case <-m.cfg.Alone:
+		return false
+	default:
+		return true
+	}
 }
 
 const (
