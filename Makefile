@@ -3,7 +3,7 @@ GO      ?= go
 PKG     := ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test race lint bench bench-large bench-http docs ci clean
+.PHONY: help build test race lint bench bench-large bench-http faults docs ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ bench-large: ## the same with the 1,000,000-passage library
 
 bench-http: ## a cached search against a bare gin handler, per CPU second (needs two cores and wrk)
 	.ci/bench-http
+
+faults: ## faults of processes, databases and clients in their long form (many minutes)
+	TOMEHUB_FAULTS=full $(GO) test -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
 
 docs: ## write docs/flags.md anew from the program
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update

@@ -161,10 +161,11 @@ func (s *Supervisor) exited(w *worker, e event) {
 	}
 }
 
-// endedLast takes the exit code of the worker that served last.
+// endedLast takes the exit code of the worker that served last. One that was never ready served
+// nobody: that SIGTERM ended it, however it did, is no fault.
 func (s *Supervisor) endedLast(w *worker, e event) {
 	s.log.Info("worker ended", "worker", w.number, "code", e.code, "how", e.how)
-	if w != s.last || s.result != nil || e.code == 0 {
+	if w != s.last || w.ready.IsZero() || s.result != nil || e.code == 0 {
 		return
 	}
 	if s.result = (ExitError{e.code}); e.code < 0 {

@@ -458,6 +458,18 @@ func TestStop(t *testing.T) {
 	f("stuck, and killed", -1, func(err error) bool { return err != nil })
 }
 
+func TestStopBeforeAnybodyServed(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		w := st.want(1, "the first")
+		st.stop()
+		synctest.Wait()
+		w.ends(-1) // by SIGTERM, before it could handle it
+		if err := <-st.done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
 func TestStopWhileWaitingForARestart(t *testing.T) {
 	play(t, testConfig(), func(st *stage) {
 		st.want(1, "the first").ends(1)
