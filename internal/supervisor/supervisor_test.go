@@ -181,12 +181,15 @@ func TestHandOver(t *testing.T) {
 		if !old.alone || fresh.alone {
 			t.Errorf("told to be alone: the old worker %t, the fresh one %t while the old one lives", old.alone, fresh.alone)
 		}
-		old.ends(0)
+		old.ends(1) // a request was cut: no failure of the service
 		if !fresh.alone {
 			t.Error("the fresh worker was not told that the old one is gone")
 		}
 		time.Sleep(time.Hour)
 		st.want(2, "after the old one has left")
+		if len(st.told) != 3 {
+			t.Errorf("the service manager was told %q", st.told)
+		}
 		want := []string{
 			"READY=1\nSTATUS=Serving with worker 1 (pid 1001)", "RELOADING=1", "READY=1\nSTATUS=Serving with worker 2 (pid 1002)",
 		}
@@ -352,6 +355,18 @@ func TestUsageErrorAtTheFirstStart(t *testing.T) {
 }
 
 func TestWorkerThatLeavesByItself(t *testing.T) {
+	play(t, testConfig(), func(st *stage) { // after failures that its service made forgotten
+		for n := 1; n < 5; n++ {
+			st.want(n, "the next").ends(1)
+			time.Sleep(20 * time.Second)
+		}
+		w := st.want(5, "the fifth")
+		w.says(msgReady)
+		time.Sleep(10 * time.Second)
+		w.says(msgStopping)
+		st.want(6, "its successor").ends(1)
+		st.want(7, "the first failure since, at once")
+	})
 	play(t, testConfig(), func(st *stage) {
 		old := st.serving(10 * time.Second)
 		for n := 2; n < 12; n++ { // more often than MaxFailures
@@ -408,6 +423,9 @@ func TestWedgedWorker(t *testing.T) {
 			t.Errorf("then %v", w.got())
 		}
 		st.want(2, "its end is not one more failure")
+		if last := st.told[len(st.told)-1]; !strings.HasPrefix(last, Ready+"\nSTATUS=Serving with worker 2") {
+			t.Errorf("told last: %q", last)
+		}
 	})
 }
 
@@ -456,6 +474,20 @@ func TestStop(t *testing.T) {
 	f("in good order", 0, func(err error) bool { return err == nil })
 	f("requests were cut", 1, func(err error) bool { return errors.Is(err, ExitError{1}) })
 	f("stuck, and killed", -1, func(err error) bool { return err != nil })
+}
+
+// A second SIGTERM would end a worker that drains at once.
+func TestStopLeavesThoseThatDrainAlone(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		old := st.serving(time.Minute)
+		st.s.HandOver()
+		st.want(2, "hand-over").says(msgReady)
+		st.stop()
+		synctest.Wait()
+		if got := old.got(); len(got) > 0 {
+			t.Errorf("the one that drains got %v", got)
+		}
+	})
 }
 
 func TestStopBeforeAnybodyServed(t *testing.T) {
