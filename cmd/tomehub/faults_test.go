@@ -141,25 +141,25 @@ func TestFaultWorkerLeavesByItself(t *testing.T) {
 // A leak in a real cgroup, which the old and the fresh worker share: the worker hands over before the
 // kernel has anything to kill, and nothing is lost.
 func TestFaultLeakUnderSupervisor(t *testing.T) {
-	f := func(percent float64, handOvers int, noKills bool, args ...string) {
+	f := func(limit int64, percent float64, handOvers int, noKills bool, args ...string) {
 		t.Helper()
-		t.Run(fmt.Sprintf("%v %%/s", percent), func(t *testing.T) { leakUnderSupervisor(t, percent, handOvers, noKills, args) })
+		t.Run(fmt.Sprintf("%v %%/s", percent), func(t *testing.T) { leakUnderSupervisor(t, limit, percent, handOvers, noKills, args) })
 	}
 	if !fullFaults() {
-		f(10, 1, true, "--memory-warning", "30", "--memory-critical", "45") // soon
+		f(512, 6, 1, true, "--memory-warning", "20", "--memory-critical", "30") // soon, with room for the race detector
 		return
 	}
-	f(1.5, 2, true)
+	f(256, 1.5, 2, true)
 	// Of 256 MB, what grows by 15 MB/s and a second process leave no room for certain: nobody may
 	// be refused, and a kill shows in the figures.
-	f(6, 3, false)
+	f(256, 6, 3, false)
 }
 
-func leakUnderSupervisor(t *testing.T, percent float64, handOvers int, noKills bool, args []string) {
-	const limit = 256
+// leakUnderSupervisor has workers leak percent of a limit of so many MB per second.
+func leakUnderSupervisor(t *testing.T, limit int64, percent float64, handOvers int, noKills bool, args []string) {
 	g := memorytest.New(t, limit<<20)
 	args = slices.Concat([]string{"--supervise", fmt.Sprintf("--demo=%t", fullFaults()), "--drain-grace", "2500ms", "--supervise-well", "1s"}, unlimited, args)
-	s := startProgram(t, func(cmd *exec.Cmd) { leaking(int(limit * percent / 100))(cmd); g.Command(cmd) }, t.TempDir(), args...)
+	s := startProgram(t, func(cmd *exec.Cmd) { leaking(int(float64(limit) * percent / 100))(cmd); g.Command(cmd) }, t.TempDir(), args...)
 	c := gather(t, s.url, [2]time.Duration{500 * time.Millisecond, 2 * time.Second})
 	for range handOvers {
 		old := s.worker()
