@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -98,9 +99,10 @@ func searchUntilRefused(t *testing.T, s *served) (answers int) {
 			t.Errorf("search %d: %v\n%s", answers, err, s.stderr)
 			return answers
 		}
+		body, err := io.ReadAll(res.Body)
 		res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			t.Errorf("search %d: %s", answers, res.Status)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("search %d: %s, %v: %s", answers, res.Status, err, body)
 		}
 		answers++
 	}
@@ -130,7 +132,7 @@ func TestRealCgroupLeak(t *testing.T) {
 		rate = limit / 100 // under the race detector each page leaks several of its shadow
 	}
 	g := memorytest.New(t, limit<<20)
-	s := startProgram(t, func(cmd *exec.Cmd) { leaking(rate)(cmd); g.Command(cmd) }, t.TempDir(), "--rate-limit-global", "0", "--rate-limit-search", "0")
+	s := startProgram(t, func(cmd *exec.Cmd) { leaking(rate)(cmd); g.Command(cmd) }, t.TempDir(), "--rate-limit-global", "0", "--rate-limit-search", "0", "--drain-grace", "2500ms")
 	var m memoryAnswer
 	if code := s.get("/api/health/memory", &m); code != 200 || m.Memory.Limit != limit || m.Memory.Origin != g.Origin || m.Health != "ok" {
 		t.Errorf("memory: %d %+v", code, m)
@@ -158,7 +160,7 @@ func TestMemoryRestart(t *testing.T) {
 	if critical > memory.MaxPercent {
 		t.Skipf("SKIPPED: needs 128 MB of free memory: %.1f %% are in use", r.Percent())
 	}
-	s := startProgram(t, leaking(150), t.TempDir(), "--rate-limit-global", "0", "--rate-limit-search", "0",
+	s := startProgram(t, leaking(150), t.TempDir(), "--rate-limit-global", "0", "--rate-limit-search", "0", "--drain-grace", "2500ms",
 		"--memory-warning", fmt.Sprint(critical/2), "--memory-critical", fmt.Sprint(critical))
 	answers := searchUntilRefused(t, s)
 	wantRestart(t, s)
