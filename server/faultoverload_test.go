@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,11 +17,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/shirou/gopsutil/v3/process"
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/library/demo"
 )
 
 // The overloaded server is a process of its own, so that its memory is its own. Its database takes
@@ -33,7 +36,34 @@ const (
 	overloadCapacity = float64(overloadSlots) / 0.3 // searches per second
 	overloadEnv      = "TOMEHUB_TEST_OVERLOADED"
 	goodWithin       = time.Second
+	overloadBooks    = 40 // of the demo library
 )
+
+// searches are queries that nobody asked before: pairs of words of the demo library.
+type searches struct {
+	words []string
+	asked int
+}
+
+func newSearches() *searches {
+	s := &searches{}
+	seen := map[string]bool{}
+	for _, q := range demo.Queries(1, 12_000) {
+		if w := strings.TrimFunc(q, unicode.IsPunct); !seen[w] && !strings.ContainsAny(w, " ") {
+			seen[w] = true
+			s.words = append(s.words, w)
+		}
+	}
+	return s
+}
+
+// next pairs each word with its first neighbour, then each with its second, and so on: half way round no pair comes twice.
+func (s *searches) next() string {
+	k := len(s.words)
+	first, gap := s.asked%k, 1+s.asked/k
+	s.asked++
+	return url.QueryEscape(s.words[first] + " " + s.words[(first+gap)%k])
+}
 
 // TestOverloadedServer is the server's process; run by TestFaultOverload, it serves until its input ends.
 func TestOverloadedServer(t *testing.T) {
@@ -43,7 +73,7 @@ func TestOverloadedServer(t *testing.T) {
 	}
 	// A small cache: it fills with answers, whatever the load, and has a bound of its own.
 	cfg := library.Config{Degrade: true, Cache: library.CacheConfig{Enabled: true, MaxBytes: 1 << 20}}
-	h := openHouseOn(t, 2, 20, cfg, func(pc *pool.Config) {
+	h := openHouseOn(t, overloadBooks, 50, cfg, func(pc *pool.Config) {
 		pc.Read.Size, pc.Timeout = overloadSlots, 30*time.Second
 		pc.Read.MaxWait = 500 * time.Millisecond
 		pc.Hold = func() time.Duration { return overloadHold }
@@ -67,7 +97,7 @@ func TestOverloadedServer(t *testing.T) {
 }
 
 // startOverloaded starts that process and returns its addresses and its memory.
-func startOverloaded(t *testing.T) (url, admin string, rss func() uint64) {
+func startOverloaded(t *testing.T) (api, admin string, rss func() uint64) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "address")
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestOverloadedServer$", "-test.timeout", "1h")
@@ -89,7 +119,7 @@ func startOverloaded(t *testing.T) (url, admin string, rss func() uint64) {
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		if addresses, err := os.ReadFile(file); err == nil && len(addresses) > 0 {
 			public, operator, _ := strings.Cut(string(addresses), " ")
-			url, admin = "http://"+public, "http://"+operator
+			api, admin = "http://"+public, "http://"+operator
 			break
 		}
 		if time.Since(start) > time.Minute {
@@ -100,7 +130,7 @@ func startOverloaded(t *testing.T) (url, admin string, rss func() uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return url, admin, func() uint64 {
+	return api, admin, func() uint64 {
 		info, err := p.MemoryInfo()
 		if err != nil {
 			t.Fatal(err)
@@ -119,7 +149,7 @@ type shots struct {
 }
 
 // fire sends rate requests per second for d, each a search that nobody asked before.
-func fire(t *testing.T, client *http.Client, url string, rate float64, d time.Duration, series string) *shots {
+func fire(t *testing.T, client *http.Client, api string, rate float64, d time.Duration, from *searches) *shots {
 	t.Helper()
 	s := &shots{odd: map[string]int{}}
 	var all sync.WaitGroup
@@ -129,8 +159,9 @@ func fire(t *testing.T, client *http.Client, url string, rate float64, d time.Du
 		if at.Sub(begin) >= d {
 			break
 		}
+		target := api + "/api/search?q=" + from.next()
 		time.Sleep(time.Until(at)) // no test of the server's time: the times of a load
-		all.Go(func() { s.shoot(client, fmt.Sprintf("%s/api/search?q=%s%d", url, series, n), at) })
+		all.Go(func() { s.shoot(client, target, at) })
 	}
 	all.Wait()
 	return s
@@ -208,33 +239,34 @@ func TestFaultOverload(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the overload of a whole process takes half a minute; run without -short, or make faults")
 	}
-	length, recovery := 5*time.Second, 3*time.Second
+	length, recovery, busy := 5*time.Second, 3*time.Second, 5*time.Second
 	if fullFaults() {
-		length, recovery = time.Minute, 5*time.Second
+		length, recovery, busy = time.Minute, 5*time.Second, 50*time.Second // 1 MiB takes some 2,300 answers
 	}
-	url, admin, rss := startOverloaded(t)
+	api, admin, rss := startOverloaded(t)
+	from := newSearches()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4096}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 
 	f := func(times, want float64) {
 		name := strings.ReplaceAll(fmt.Sprint(times, "x"), ".", "_")
-		calm := fire(t, client, url, overloadCapacity/2, recovery, "calm"+name)
+		calm := fire(t, client, api, overloadCapacity/2, recovery, from)
 		if len(calm.odd) > 0 || calm.late > 0 || len(calm.refused) > 0 {
 			t.Errorf("at half the capacity: %d late, %d refused, odd %v", calm.late, len(calm.refused), calm.odd)
 		}
-		// What overload adds is held against a server that is busy: its heap is grown, its cache warm.
-		fire(t, client, url, 0.9*overloadCapacity, 3*recovery, "busy"+name)
+		// What overload adds is held against a server that is busy: its heap is grown, its cache full.
+		fire(t, client, api, 0.9*overloadCapacity, busy, from)
 		before := rss()
 		most := before
 		done := make(chan *shots)
-		go func() { done <- fire(t, client, url, times*overloadCapacity, length, name) }()
+		go func() { done <- fire(t, client, api, times*overloadCapacity, length, from) }()
 		var got *shots
 		for got == nil {
 			select {
 			case got = <-done:
 			case <-time.After(100 * time.Millisecond):
 				most = max(most, rss())
-				probe(t, url+"/api/health/live", url+"/api/health/ready", url+"/api/health", url+"/api/health/pools", admin+"/health", admin+"/statements")
+				probe(t, api+"/api/health/live", api+"/api/health/ready", api+"/api/health", api+"/api/health/pools", admin+"/health", admin+"/statements")
 			}
 		}
 		goodput := float64(got.good) / length.Seconds()
@@ -256,7 +288,7 @@ func TestFaultOverload(t *testing.T) {
 			}
 		}
 		time.Sleep(recovery) // the time it has to be well again
-		after := fire(t, client, url, overloadCapacity/2, recovery, "after"+name)
+		after := fire(t, client, api, overloadCapacity/2, recovery, from)
 		if len(after.odd) > 0 || after.late > 0 || len(after.refused) > 0 {
 			t.Errorf("%s: %v after the overload: %d late, %d refused, odd %v", name, recovery, after.late, len(after.refused), after.odd)
 		}
