@@ -239,7 +239,7 @@ func TestFaultOverload(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the overload of a whole process takes half a minute; run without -short, or make faults")
 	}
-	length, recovery, busy := 5*time.Second, 3*time.Second, 5*time.Second
+	length, recovery, busy := 4*time.Second, 2*time.Second, 2*time.Second
 	if fullFaults() {
 		length, recovery, busy = time.Minute, 5*time.Second, 50*time.Second // 1 MiB takes some 2,300 answers
 	}
