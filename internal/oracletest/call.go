@@ -116,4 +116,6 @@ type Session struct {
 	Module  string // what the client last announced by end-to-end metadata (DBMS_APPLICATION_INFO's module)
 	Action  string
 	Values  map[string]any // for the handler's own state, such as the transaction's
+
+	Settings map[string]string // what ALTER SESSION SET gave, names in upper case
 }

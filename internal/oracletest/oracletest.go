@@ -27,7 +27,7 @@ type Config struct {
 	Handler  Handler           // answers every statement that the double does not answer itself
 
 	MaxSessions int         // 0: no limit; a login beyond it is ORA-00020
-	MaxCursors  int         // open cursors of one session, 0: 1000; beyond it ORA-01000
+	MaxCursors  int         // open cursors of one session, 0: 300, as DBCA sets it; beyond it ORA-01000
 	TLS         *tls.Config // nil: plain TCP
 
 	// Logf reports what is odd: broken messages, sessions ended by a fault. nil: silent.
@@ -35,7 +35,7 @@ type Config struct {
 }
 
 const (
-	defaultMaxCursors = 1000
+	defaultMaxCursors = 300
 	defaultService    = "FREEPDB1"
 )
 
@@ -77,17 +77,20 @@ func (cfg *Config) validate() error {
 
 // Server is the double. Its methods may be called from any goroutine.
 type Server struct {
-	cfg  Config
-	addr string
+	cfg       Config
+	addr      string
+	verifiers verifiers
+	faults    faults
+	counters  counters
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // the accept loop and every connection
+	wg     sync.WaitGroup // accept loops and connections
 	lastID atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	listener net.Listener
-	sessions map[int64]*Session
+	conns    map[*conn]bool // true: logged in
 	closed   bool
 }
 
@@ -101,8 +104,14 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for Oracle clients: %w", err)
 	}
-	s := &Server{cfg: cfg, addr: listener.Addr().String(), listener: listener, sessions: map[int64]*Session{}}
+	s := &Server{cfg: cfg, addr: listener.Addr().String(), conns: map[*conn]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.counters.stats = newStats()
+	s.faults.dropAfter = -1
+	s.faults.maxSessions, s.faults.maxCursors = cfg.MaxSessions, cfg.MaxCursors
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listen(listener)
 	return s, nil
 }
 
@@ -112,14 +121,98 @@ func (s *Server) Addr() string { return s.addr }
 // DSN is host:port/service.
 func (s *Server) DSN() string { return s.addr + "/" + s.cfg.Services[0] }
 
-// Close ends every session, waits for their handlers and closes the listener.
+// Close ends every session and waits for their handlers, which see their contexts end.
 func (s *Server) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return nil
 	}
 	s.closed = true
 	s.cancel()
-	return s.listener.Close()
+	var err error
+	if s.listener != nil {
+		err = s.listener.Close()
+	}
+	for c := range s.conns {
+		_ = c.nc.Close()
+		c.in.fail(errEnd)
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	return err
+}
+
+// listen serves a listener; s.mu is held.
+func (s *Server) listen(listener net.Listener) {
+	s.listener = listener
+	s.wg.Go(func() {
+		for {
+			nc, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.wg.Go(func() { s.serve(nc) })
+		}
+	})
+}
+
+// join and leave keep the list of connections; a closed server takes none.
+func (s *Server) join(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.conns[c] = false
+	}
+	return !s.closed
+}
+
+func (s *Server) leave(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// admit logs a session in, if there is room.
+func (s *Server) admit(c *conn) *Error {
+	limit := s.sessionLimit()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := 1
+	for _, in := range s.conns {
+		if in {
+			open++
+		}
+	}
+	if limit > 0 && open > limit {
+		return &Error{Code: 20, Message: fmt.Sprintf("maximum number of processes (%d) exceeded", limit)}
+	}
+	s.conns[c] = true
+	s.count(func(st *Stats) {
+		st.SessionsOpened++
+		st.PeakSessions = max(st.PeakSessions, open)
+	})
+	return nil
+}
+
+// discharge logs a session out; its connection may live a little longer.
+func (s *Server) discharge(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns[c] {
+		s.conns[c] = false
+		s.count(func(st *Stats) { st.SessionsClosed++ })
+	}
+}
+
+func (s *Server) loggedIn() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*conn
+	for c, in := range s.conns {
+		if in {
+			all = append(all, c)
+		}
+	}
+	return all
 }
