@@ -55,11 +55,11 @@ func (c *Conn) Release() {
 // when ctx ends or Config.QueryTimeout is over, also while nobody reads them.
 // The wait for a physical connection is bounded by Config.Timeout and is no part of QueryTimeout.
 func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	u, err := c.begin(ctx, c.pool.pools.statement)
+	u, err := c.begin(ctx, c.pool.pools.statement, false)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := u.link.conn.QueryContext(u.ctx, query, args...)
+	rows, err := u.query(query, args)
 	if err != nil {
 		return nil, u.fail(err)
 	}
@@ -71,7 +71,7 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 
 // Exec runs a statement that returns no rows, within Config.QueryTimeout from when it has its connection.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	u, err := c.begin(ctx, c.pool.pools.statement)
+	u, err := c.begin(ctx, c.pool.pools.statement, true)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 // its physical connection until Commit, Rollback, Release or the end of ctx,
 // which rolls it back. Config.QueryTimeout bounds each of its statements, not the whole.
 func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
-	u, err := c.begin(ctx, statementBound{whole: true})
+	u, err := c.begin(ctx, statementBound{whole: true}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +122,9 @@ type use struct {
 }
 
 // begin marks c as running and borrows a physical connection. The statement's
-// own bound starts when it has one: queueing does not make a statement slow.
-func (c *Conn) begin(ctx context.Context, b statementBound) (*use, error) {
+// own bound starts when it has one: queueing does not make a statement slow. What may
+// write makes sure of the connection first, because it can not be asked again.
+func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, error) {
 	c.mu.Lock()
 	switch {
 	case c.released:
@@ -142,7 +143,17 @@ func (c *Conn) begin(ctx context.Context, b statementBound) (*use, error) {
 		c.waited += waited
 		c.mu.Unlock()
 	}
+	if err == nil && write {
+		var live *link
+		if live, err = c.pool.links.alive(ctx, k); err != nil {
+			k.broken = true
+			c.pool.links.giveBack(k)
+			err = causeOf(ctx, err)
+		}
+		k = live
+	}
 	if err != nil {
+		c.pool.pools.blame(ctx, err)
 		c.idle()
 		return nil, err
 	}
@@ -156,6 +167,21 @@ func (c *Conn) begin(ctx context.Context, b statementBound) (*use, error) {
 	u.judge = judge
 	u.ctx, u.cancel = b.context(guarded)
 	return u, nil
+}
+
+// query runs a query, once more on a new connection when that of the first attempt turns out to
+// be gone and the pools may do that.
+func (u *use) query(query string, args []any) (*sql.Rows, error) {
+	rows, err := u.link.conn.QueryContext(u.ctx, query, args...)
+	if err == nil || !u.conn.pool.pools.retryReads || !hasClass(err, Retry) || u.ctx.Err() != nil {
+		return rows, err
+	}
+	next, err := u.conn.pool.links.renew(u.ctx, u.link)
+	if err != nil {
+		return nil, err
+	}
+	u.link = next
+	return u.link.conn.QueryContext(u.ctx, query, args...)
 }
 
 // fail ends a statement that gave an error and returns why it did.

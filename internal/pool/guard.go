@@ -43,6 +43,17 @@ func (ps *Pools) guard(ctx context.Context, b statementBound) (context.Context, 
 	return g.Begin(ctx)
 }
 
+// blame tells the guard of a database to which no connection could be opened. A wait that ended at
+// a bound of the pool is none of its business.
+func (ps *Pools) blame(ctx context.Context, err error) {
+	if ps.cfg.Guard == nil || !IsUnavailable(err) {
+		return
+	}
+	if _, judge, err2 := ps.cfg.Guard.Begin(ctx); err2 == nil {
+		judge(err)
+	}
+}
+
 // A Verdict is what the end of a statement tells of the database.
 type Verdict int
 
@@ -64,7 +75,14 @@ func Judge(err error) Verdict {
 	if errors.Is(err, ErrQueryTimeout) { // which matches DeadlineExceeded as well
 		return Failed
 	}
-	for _, own := range []error{ErrUnavailable, ErrExhausted, ErrClosed, ErrReleased, ErrBusy, context.Canceled, context.DeadlineExceeded} {
+	// Before the contexts' errors, which the net package's timeouts match.
+	if oe, ok := errors.AsType[*OracleError](err); ok {
+		return judgeOracle(oe)
+	}
+	if _, ok := errors.AsType[*ConnectError](err); ok {
+		return Failed
+	}
+	for _, own := range []error{ErrBinds, ErrUnavailable, ErrExhausted, ErrClosed, ErrReleased, ErrBusy, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, own) {
 			return NothingLearned
 		}

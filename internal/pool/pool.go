@@ -2,9 +2,10 @@
 //
 // Callers acquire a slot from a gate that serves them in order, bounds how many
 // wait and for how long, and names the bound when it refuses. Behind the slots
-// stand the physical connections: on SQLite a few of them, borrowed for one
-// statement or one transaction at a time; every connection is set up alike,
-// replaced when it is old, and a warm minimum of them is always open.
+// stand the physical connections: on SQLite a few of them, on Oracle one for
+// each slot, borrowed for one statement or one transaction at a time; every
+// connection is set up alike, replaced when it is old or has had a fault, and a
+// warm minimum of them is always open.
 package pool
 
 import (
@@ -60,7 +61,8 @@ type Pools struct {
 	cfg         Config
 	statement   statementBound
 	read, write *Pool
-	linkSets    []*links        // readers, writer
+	linkSets    []*links        // readers, writer; or one for both
+	retryReads  bool            // a Conn.Query whose session was gone is run once more on a new one
 	ctx         context.Context // ends at Close
 	stop        context.CancelFunc
 	keepers     sync.WaitGroup
@@ -88,7 +90,9 @@ func (ps *Pools) String() string {
 func (ps *Pools) Stats() []Stats {
 	if ps.cfg.Single {
 		s := ps.read.stats()
-		s.addPhysical(ps.write.links)
+		if ps.write.links != ps.read.links {
+			s.addPhysical(ps.write.links)
+		}
 		return []Stats{s}
 	}
 	return []Stats{ps.read.stats(), ps.write.stats()}

@@ -28,6 +28,10 @@ type links struct {
 	min     int           // always open
 	recycle time.Duration // age at which a connection is replaced, ±10 %; 0: never
 	probe   string        // a statement that shows an interrupted connection to be usable again; empty: it is replaced
+	// lazy leaves the opening of connections, which is slow, to the keeper: one that is not usable
+	// is closed and not replaced, one that is old is used on until the keeper comes to it.
+	lazy      bool
+	idleProbe time.Duration // a connection idle for longer is asked for a sign of life before a write; 0: never
 	source  *connector
 	db      *sql.DB
 	gate    *gate.Gate
@@ -48,6 +52,7 @@ type link struct {
 	conn    *sql.Conn
 	raw     *conn     // the same connection, below database/sql
 	expires time.Time // zero: never
+	idle    time.Time // since when, while it is free
 	broken  bool      // must not be used again
 }
 
@@ -104,15 +109,56 @@ func (l *links) borrow(ctx context.Context, longest time.Duration) (k *link, wai
 
 // giveBack returns a borrowed connection; one that is old or unusable is replaced first.
 func (l *links) giveBack(k *link) {
+	now := time.Now()
+	if l.lazy && k.old(now) && !k.old(now.Add(-l.recycle/10)) && k.usable(l.ctx, l.probe) {
+		l.put(k)
+		l.gate.Release()
+		l.nudge()
+		return
+	}
+	l.settle(k)
+}
+
+// settle returns a borrowed connection, or its successor, or drops it.
+func (l *links) settle(k *link) {
 	defer l.gate.Release()
 	usable := k.usable(l.ctx, l.probe)
 	if usable && !k.old(time.Now()) {
 		l.put(k)
 		return
 	}
+	if l.lazy && !usable {
+		_ = k.conn.Close()
+		l.recycled.Add(1)
+		l.lose()
+		return
+	}
 	if k = l.replace(k, usable); k != nil {
 		l.put(k)
 	}
+}
+
+// renew opens a successor of a borrowed connection, which it closes. When none can be opened, k stays as it is.
+func (l *links) renew(ctx context.Context, k *link) (*link, error) {
+	next, err := l.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_ = k.conn.Close()
+	l.recycled.Add(1)
+	return next, nil
+}
+
+// alive makes sure, before a write, that a connection that was idle for long is still there, and
+// renews it when it is not: nothing has been sent yet.
+func (l *links) alive(ctx context.Context, k *link) (*link, error) {
+	if l.idleProbe <= 0 || k.idle.IsZero() || time.Since(k.idle) < l.idleProbe {
+		return k, nil
+	}
+	if k.conn.PingContext(ctx) == nil {
+		return k, nil
+	}
+	return l.renew(ctx, k)
 }
 
 // replace opens a successor, closes k and returns the successor. When none can be
@@ -137,6 +183,7 @@ func (l *links) replace(k *link, usable bool) *link {
 
 // put adds a connection to the free list, or closes it when it is one too many or the pools are closed.
 func (l *links) put(k *link) {
+	k.idle = time.Now()
 	l.mu.Lock()
 	if !l.closed && l.open <= l.size {
 		l.free = append(l.free, k)
@@ -153,6 +200,11 @@ func (l *links) lose() {
 	l.mu.Lock()
 	l.open--
 	l.mu.Unlock()
+	l.nudge()
+}
+
+// nudge has the keeper look at once.
+func (l *links) nudge() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -204,6 +256,16 @@ func (l *links) warm(ctx context.Context) error {
 	}
 }
 
+// try opens one connection and keeps it, to find out at the start what the first statement would.
+func (l *links) try(ctx context.Context) error {
+	k, _, err := l.borrow(ctx, 0)
+	if err != nil {
+		return err
+	}
+	l.giveBack(k)
+	return nil
+}
+
 // keep replaces idle connections that are old and keeps the minimum open, until the pools close.
 func (l *links) keep() {
 	interval := 15 * time.Second
@@ -239,7 +301,7 @@ func (l *links) sweep(now time.Time) {
 		k := l.free[i]
 		l.free = slices.Delete(l.free, i, i+1)
 		l.mu.Unlock()
-		l.giveBack(k)
+		l.settle(k)
 	}
 }
 
