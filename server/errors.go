@@ -88,6 +88,14 @@ func (s *Server) refusalFor(ctx context.Context, err error) *refusal {
 		r := refuse(http.StatusServiceUnavailable, "draining", "the server is closing its database; ask again, another one will answer")
 		r.retryAfter = poolRetry
 		return r
+	case pool.NotAnswered(err): // before the deadlines, which the net package's timeouts match
+		r := refuse(http.StatusServiceUnavailable, "database_unavailable", "the database could not be asked, or broke off: ask again in a moment")
+		r.retryAfter = poolRetry
+		return r
+	case pool.IsConflict(err):
+		r := refuse(http.StatusServiceUnavailable, "database_busy", "another change was in the way of this one, which was undone: ask again in a moment")
+		r.retryAfter = poolRetry
+		return r
 	case errors.Is(err, pool.ErrQueryTimeout): // which matches DeadlineExceeded as well
 		return refuse(http.StatusGatewayTimeout, "statement_timeout", "a statement of the database took longer than this server allows one (--statement-timeout)")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

@@ -49,6 +49,11 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 	f("no terms", fmt.Errorf("parse: %w", store.ErrNoTerms), 400, library.CodeQueryNoWords, "letter", "")
 	f("too many", fmt.Errorf("search: %w", store.ErrTooMany), 400, "too_many", "1000", "")
 	f("nothing there", fmt.Errorf("read: %w", store.ErrNotFound), 404, "not_found", "your own", "")
+	f("a database that is not open", fmt.Errorf("search: %w", &pool.OracleError{Code: 1033, Class: pool.Down}), 503, "database_unavailable", "ask again", "1")
+	f("a session that was killed", fmt.Errorf("search: %w", &pool.OracleError{Code: 28, Class: pool.Retry}), 503, "database_unavailable", "ask again", "1")
+	f("a login that ran into its time, which looks like a deadline", fmt.Errorf("search: %w", errors.Join(&pool.ConnectError{User: "TOME"}, context.DeadlineExceeded)), 503, "database_unavailable", "ask again", "1")
+	f("a deadlock", fmt.Errorf("ingest: %w", &pool.OracleError{Code: 60, Class: pool.Conflict}), 503, "database_busy", "undone", "1")
+	f("a statement that is wrong", fmt.Errorf("search: %w", &pool.OracleError{Code: 942}), 500, "internal", "log", "")
 	f("anything else", errors.New("disk on fire at /var/lib"), 500, "internal", "log", "")
 }
 

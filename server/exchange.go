@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/store"
 )
 
@@ -146,7 +147,7 @@ func (s *Server) recover(c *gin.Context) {
 // failures of our own and slow ones, at most slowLines per second of those. Requests that were
 // shed are counted by the route statistics alone: an overload is no reason to write more.
 func (s *Server) logExchange(c *gin.Context, x *exchange, status int, elapsed time.Duration) {
-	failed := status == http.StatusInternalServerError
+	failed := status == http.StatusInternalServerError || status == http.StatusServiceUnavailable && pool.NotAnswered(x.err)
 	slow := s.cfg.SlowRequest > 0 && elapsed-x.answering >= s.cfg.SlowRequest && status != http.StatusServiceUnavailable
 	level, message := slog.LevelInfo, "request"
 	switch {

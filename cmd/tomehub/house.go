@@ -28,7 +28,7 @@ import (
 // A house is an open library: its pools, its store, and what works on them.
 type house struct {
 	pools   *pool.Pools
-	store   *store.SQLite
+	store   houseStore
 	library *library.Library
 	breaker *breaker.Breaker // before the database; nil when there is none
 	limits  limit.Storage    // nil until newServer, as are the next two
@@ -37,27 +37,24 @@ type house struct {
 	answering *breaker.Breaker // before the API that writes answers; nil when there is none
 }
 
+// houseStore is what a store of either dialect offers beyond what the library asks of it.
+type houseStore interface {
+	library.Store
+	Statements() []store.StatementStats
+	Optimize(ctx context.Context) error
+}
+
 // libraryFile is the name of the embedded library within --data-dir.
 const libraryFile = "library.sqlite"
 
-// openHouse opens the library of c.dataDir, and makes it when there is none.
+// openHouse opens the library at DB_DSN or, without one, that of c.dataDir, which it makes when there is none.
 func openHouse(ctx context.Context, c *serveSettings, logger *slog.Logger) (*house, error) {
-	if err := os.MkdirAll(c.dataDir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the library's directory (--data-dir): %w", err)
-	}
 	h := new(house)
 	var err error
 	if h.breaker, err = c.databaseBreaker(logger); err != nil {
 		return nil, err
 	}
-	cfg := c.poolConfig(filepath.Join(c.dataDir, libraryFile), logger)
-	if h.breaker != nil {
-		cfg.Guard = h.breaker
-	}
-	if h.pools, err = pool.OpenSQLite(ctx, cfg); err != nil {
-		return nil, err
-	}
-	if h.store, err = store.OpenSQLite(ctx, h.pools, store.Options{Logger: logger, SlowQuery: c.slowQuery}); err != nil {
+	if err = h.openDatabase(ctx, c, logger); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	libraryCfg, err := c.libraryConfig(logger)
@@ -72,6 +69,33 @@ func openHouse(ctx context.Context, c *serveSettings, logger *slog.Logger) (*hou
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
+}
+
+// openDatabase opens the pools and the store on them, in the dialect that the settings ask for.
+func (h *house) openDatabase(ctx context.Context, c *serveSettings, logger *slog.Logger) (err error) {
+	cfg := c.poolConfig(filepath.Join(c.dataDir, libraryFile), logger)
+	if h.breaker != nil {
+		cfg.Guard = h.breaker
+	}
+	opts := store.Options{Logger: logger, SlowQuery: c.slowQuery}
+	if c.dbDSN != "" {
+		if h.pools, err = pool.OpenOracle(ctx, cfg, c.oracle()); err != nil {
+			return err
+		}
+		h.store, err = openOracleStore(ctx, h.pools, opts)
+		return err
+	}
+	if err := os.MkdirAll(c.dataDir, 0o755); err != nil {
+		return fmt.Errorf("make the library's directory (--data-dir): %w", err)
+	}
+	if h.pools, err = pool.OpenSQLite(ctx, cfg); err != nil {
+		return err
+	}
+	embedded, err := store.OpenSQLite(ctx, h.pools, opts)
+	if err == nil {
+		h.store = embedded
+	}
+	return err
 }
 
 // close closes what is open, in the order opposite to opening.
@@ -90,6 +114,14 @@ func (h *house) close() error {
 		faults = append(faults, h.pools.Close())
 	}
 	return errors.Join(faults...)
+}
+
+// oracle is the database that DB_DSN names.
+func (c *serveSettings) oracle() pool.Oracle {
+	return pool.Oracle{
+		User: c.dbUser, Password: pool.Password(c.dbPassword.reveal()), DSN: c.dbDSN,
+		TNSAdmin: c.tnsAdmin, Wallet: c.dbWallet, ConnectTimeout: c.connectTimeout,
+	}
 }
 
 // poolConfig names the settings, so that a refusal can say which one moves its bound.

@@ -27,6 +27,8 @@ type serveSettings struct {
 
 	dbUser, dbDSN                        string
 	dbPassword                           secret
+	tnsAdmin, dbWallet                   string
+	connectTimeout                       time.Duration
 	poolSplit                            bool
 	poolSize, poolMin                    int
 	readSize, readMin, writeSize         int
@@ -114,7 +116,11 @@ func (c *serveSettings) registerLibrary(s *settings) {
 func (c *serveSettings) registerDatabase(s *settings) {
 	s.add(textValue{&c.dbUser}, "db-user", "DB_USER", "user of the Oracle database; the embedded library has none")
 	s.addSecret(&c.dbPassword, "DB_PASSWORD", "password of the Oracle database; the embedded library has none")
-	s.add(dsnValue{&c.dbDSN}, "db-dsn", "DB_DSN", "address of the Oracle database, which this version refuses; empty is the embedded library")
+	s.add(dsnValue{&c.dbDSN}, "db-dsn", "DB_DSN", "address of the Oracle database: host:port/service, a (DESCRIPTION=…), or a name in tnsnames.ora, without user and password; empty is the embedded library")
+	s.add(textValue{&c.tnsAdmin}, "tns-admin", "TNS_ADMIN", "directory of tnsnames.ora and sqlnet.ora, for a --db-dsn that is a name")
+	s.add(textValue{&c.dbWallet}, "db-wallet", "DB_WALLET", "directory of the wallet (cwallet.sso) for a --db-dsn with tcps; empty looks where the address, sqlnet.ora or --tns-admin say")
+	c.connectTimeout = 10 * time.Second
+	s.add(durationValue{&c.connectTimeout, 100 * time.Millisecond, 10 * minute}, "db-connect-timeout", "DB_CONNECT_TIMEOUT", "longest time of logging in at one address of the Oracle database")
 	c.poolSplit = true
 	s.add(boolValue{&c.poolSplit}, "db-pool-split", "DB_POOL_SPLIT", "a read and a write pool instead of one for both")
 	c.poolSize, c.poolMin = 40, 5
@@ -242,9 +248,14 @@ func (c *serveSettings) validateDatabase() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.dbDSN != "" {
-		fault("DB_DSN (--db-dsn) names an Oracle database, which this version does not work with; unset it to use the embedded library in --data-dir")
+		if err := c.oracle().Check(); err != nil {
+			faults = append(faults, err)
+		}
+		if c.demo {
+			fault("--demo fills the embedded library with generated books, and DB_DSN (--db-dsn) names an Oracle database, where they do not belong: unset one of the two")
+		}
 	}
-	if c.dataDir == "" {
+	if c.dbDSN == "" && c.dataDir == "" {
 		fault("--data-dir is empty: want a directory")
 	}
 	switch {

@@ -46,7 +46,7 @@ func (ps *Pools) guard(ctx context.Context, b statementBound) (context.Context, 
 // blame tells the guard of a database to which no connection could be opened. A wait that ended at
 // a bound of the pool is none of its business.
 func (ps *Pools) blame(ctx context.Context, err error) {
-	if ps.cfg.Guard == nil || !IsUnavailable(err) {
+	if ps.cfg.Guard == nil || !NotAnswered(err) {
 		return
 	}
 	if _, judge, err2 := ps.cfg.Guard.Begin(ctx); err2 == nil {

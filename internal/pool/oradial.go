@@ -168,9 +168,6 @@ func (d *oraDialer) config(e endpoint) (*configurations.ConnectionConfig, error)
 		return nil, err
 	}
 	cfg.UserID, cfg.DatabaseInfo.Password = d.oracle.User, string(d.oracle.Password)
-	if strings.EqualFold(d.oracle.User, "SYS") {
-		cfg.DBAPrivilege = configurations.SYSDBA
-	}
 	protocol := "tcp"
 	if e.secure {
 		protocol = "tcps"

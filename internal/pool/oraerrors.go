@@ -51,6 +51,9 @@ func (e *OracleError) Error() string {
 	if e.Code == 0 {
 		return fmt.Sprintf("connection lost: %v", e.cause)
 	}
+	if e.message == "" {
+		return fmt.Sprintf("ORA-%05d", e.Code)
+	}
 	return e.message
 }
 
@@ -199,9 +202,10 @@ func OracleTextCode(err error) int {
 // IsConflict reports that another transaction was in the way: the whole transaction may be tried again.
 func IsConflict(err error) bool { return hasClass(err, Conflict) }
 
-// IsUnavailable reports that the database could not be asked, or not by this connection, and that
-// the same request may succeed later: the database, not the request, is at fault.
-func IsUnavailable(err error) bool {
+// NotAnswered reports that the database was asked and did not answer, or not by this connection:
+// it, and not the request, is at fault, and the same request may succeed later. What a guard
+// refuses, without asking, matches ErrUnavailable instead.
+func NotAnswered(err error) bool {
 	_, connect := errors.AsType[*ConnectError](err)
 	return connect || hasClass(err, Down) || hasClass(err, Retry)
 }

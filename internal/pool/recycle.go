@@ -32,12 +32,12 @@ type links struct {
 	// is closed and not replaced, one that is old is used on until the keeper comes to it.
 	lazy      bool
 	idleProbe time.Duration // a connection idle for longer is asked for a sign of life before a write; 0: never
-	source  *connector
-	db      *sql.DB
-	gate    *gate.Gate
-	log     *slog.Logger
-	ctx     context.Context // ends when the pools close
-	wake    chan struct{}   // tells the keeper that a connection was lost
+	source    *connector
+	db        *sql.DB
+	gate      *gate.Gate
+	log       *slog.Logger
+	ctx       context.Context // ends when the pools close
+	wake      chan struct{}   // tells the keeper that a connection was lost
 
 	mu     sync.Mutex // guards the fields below
 	free   []*link    // last in, first out: the warmest page cache first

@@ -84,8 +84,9 @@ func entries(text string, use func(names []string, it item, err error) (more boo
 	}
 }
 
-// nextEntry returns where the next line begins that starts with neither white space nor a parenthesis.
+// nextEntry returns where the next line begins, at earliest here, that starts with neither white space nor a parenthesis.
 func nextEntry(text string, at int) int {
+	at = max(at-1, 0)
 	for {
 		nl := strings.IndexByte(text[at:], '\n')
 		if nl < 0 {
