@@ -380,6 +380,10 @@ func (c *conn) own(st statement) (*Result, error) {
 		}
 		c.shown.set(c.sess)
 		return &Result{}, nil
+	case strings.HasPrefix(w, "BEGIN DBMS_APPLICATION_INFO"):
+		c.sess.Module, c.sess.Action = announced(st.text, c.sess.Module, c.sess.Action)
+		c.shown.set(c.sess)
+		return &Result{}, nil
 	case strings.HasPrefix(w, "BEGIN SELECT MAX ( CASE WHEN PARAMETER"):
 		return &Result{}, nil
 	case w == "COMMIT":

@@ -130,6 +130,16 @@ func isWord(c byte) bool {
 
 var setting = regexp.MustCompile(`(?i)\b([A-Z_]+)\s*=\s*('(?:[^']|'')*'|[^\s']+)`)
 
+var setModule = regexp.MustCompile(`(?i)SET_MODULE\s*\(\s*'([^']*)'\s*,\s*'([^']*)'\s*\)`)
+
+// announced reads DBMS_APPLICATION_INFO.SET_MODULE('a', 'b').
+func announced(sql, module, action string) (string, string) {
+	if m := setModule.FindStringSubmatch(sql); m != nil {
+		return m[1], m[2]
+	}
+	return module, action
+}
+
 // settings reads ALTER SESSION SET a = b c = 'd'.
 func settings(text string) map[string]string {
 	_, list, _ := strings.Cut(strings.ToUpper(text), "SET")
