@@ -1,0 +1,3 @@
+/* tomehub:book_delete */
+DELETE FROM TOMEHUB_BOOKS
+WHERE id = :book

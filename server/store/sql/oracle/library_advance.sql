@@ -1,0 +1,4 @@
+/* tomehub:library_advance */
+UPDATE TOMEHUB_LIBRARY
+SET generation = :generation
+WHERE id = 1

@@ -1,0 +1,3 @@
+/* tomehub:links_delete */
+DELETE FROM TOMEHUB_CONCEPT_CHUNKS
+WHERE content_id BETWEEN :first AND :last

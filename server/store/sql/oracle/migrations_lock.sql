@@ -1,0 +1,2 @@
+/* tomehub:migrations_lock */
+LOCK TABLE TOMEHUB_MIGRATIONS IN EXCLUSIVE MODE WAIT 60

@@ -1,0 +1,4 @@
+/* tomehub:owner_touch */
+UPDATE TOMEHUB_OWNERS
+SET generation = :generation
+WHERE id = :owner

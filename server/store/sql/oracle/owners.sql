@@ -1,0 +1,4 @@
+/* tomehub:owners */
+SELECT o.id, o.owner, o.generation
+FROM TOMEHUB_OWNERS o
+WHERE o.generation > :seen

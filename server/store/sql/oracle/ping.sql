@@ -1,0 +1,3 @@
+/* tomehub:ping */
+SELECT 1
+FROM DUAL
