@@ -16,7 +16,7 @@ import (
 func (s *SQLite) DeleteBook(ctx context.Context, owner string, id int64) error {
 	ctx = pool.WithoutQueryTimeout(ctx)
 	var number, generation int64
-	err := s.write(ctx, s.st.bookSpan, func(tx *pool.Tx) (err error) {
+	err := s.write(ctx, s.writes.bookSpan, func(tx *pool.Tx) (err error) {
 		number, generation, err = s.deleteBook(ctx, tx, owner, id)
 		return err
 	})
@@ -30,7 +30,7 @@ func (s *SQLite) DeleteBook(ctx context.Context, owner string, id int64) error {
 func (s *SQLite) deleteBook(ctx context.Context, tx *pool.Tx, owner string, id int64) (number, generation int64, err error) {
 	var first, passages int64
 	found := false
-	err = s.trace.query(ctx, tx, nil, s.st.bookSpan, "", func(r *pool.Rows) error {
+	err = s.trace.query(ctx, tx, nil, s.writes.bookSpan, "", func(r *pool.Rows) error {
 		found = true
 		return r.Scan(&first, &passages, &number)
 	}, sql.Named("owner", owner), sql.Named("id", id))
@@ -40,26 +40,38 @@ func (s *SQLite) deleteBook(ctx context.Context, tx *pool.Tx, owner string, id i
 	if err != nil {
 		return 0, 0, err
 	}
-	book := []any{sql.Named("book", id)}
-	span := []any{sql.Named("first", first), sql.Named("last", first+passages-1)}
-	for _, step := range []struct {
-		st   *statement
-		args []any
-	}{
-		{s.st.relationsDelete, book},
-		{s.st.conceptsDelete, span}, // by the links, so before them
-		{s.st.linksDelete, span},
-		{s.st.wordsDelete, span},
-		{s.st.metadataDelete, span},
-		{s.st.contentDelete, span},
-		{s.st.bookDelete, book},
-	} {
-		if err := s.trace.exec(ctx, tx, step.st, step.args...); err != nil {
-			return 0, 0, err
-		}
+	if err := s.deleteRows(ctx, tx, id, first, first+passages-1, s.st.wordsDelete); err != nil {
+		return 0, 0, err
 	}
-	err = s.trace.query(ctx, tx, nil, s.st.ownerTouch, "", func(r *pool.Rows) error {
+	err = s.trace.query(ctx, tx, nil, s.writes.ownerTouch, "", func(r *pool.Rows) error {
 		return r.Scan(&generation)
 	}, sql.Named("owner", number))
 	return number, generation, err
+}
+
+// deleteRows deletes what a book of these passages has in the tables of all dialects, and in those of own.
+func (s *core) deleteRows(ctx context.Context, tx *pool.Tx, id, first, last int64, own ...*statement) error {
+	book := []any{sql.Named("book", id)}
+	span := []any{sql.Named("first", first), sql.Named("last", last)}
+	type step struct {
+		st   *statement
+		args []any
+	}
+	steps := []step{
+		{s.writes.relationsDelete, book},
+		{s.writes.conceptsDelete, span}, // by the links, so before them
+		{s.writes.linksDelete, span},
+		{s.writes.metadataDelete, span},
+		{s.writes.contentDelete, span},
+		{s.writes.bookDelete, book},
+	}
+	for _, st := range own {
+		steps = append(steps, step{st, span})
+	}
+	for _, one := range steps {
+		if err := s.trace.exec(ctx, tx, one.st, one.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

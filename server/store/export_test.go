@@ -12,7 +12,7 @@ const ChangeInterval = changeInterval
 
 // OpenWithMigrations is OpenSQLite with other migrations than the program's.
 func OpenWithMigrations(ctx context.Context, pools *pool.Pools, files fs.FS) (*SQLite, error) {
-	steps, err := loadMigrations(files)
+	steps, err := readMigrations(files)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (s *SQLite) MergeIn(ctx context.Context, pages int) error { return s.merge(
 
 // TakeFirstMigration is what a process does that found it missing and waited for the writer.
 func (s *SQLite) TakeFirstMigration(ctx context.Context) error {
-	steps, err := loadMigrations(Migrations())
+	steps, err := readMigrations(Migrations())
 	if err != nil {
 		return err
 	}

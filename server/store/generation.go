@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -116,7 +117,7 @@ func (w *watch) look() (now stamp, ok bool) {
 }
 
 // catchUp reads what other processes have changed, when it is time and the file has changed.
-func (s *SQLite) catchUp(ctx context.Context) {
+func (s *core) catchUp(ctx context.Context) {
 	w := &s.owners.watch
 	if !w.due() {
 		return
@@ -138,18 +139,18 @@ func (s *SQLite) catchUp(ctx context.Context) {
 }
 
 // readOwners reads the owners that changed since it was last called. Callers hold watch.mu, or are alone.
-func (s *SQLite) readOwners(ctx context.Context) error {
+func (s *core) readOwners(ctx context.Context) error {
 	type change struct {
 		name string
 		owner
 	}
 	var changes []change
-	err := s.read(ctx, s.st.owners, "", func(r *pool.Rows) error {
+	err := s.read(ctx, s.reads.owners, "", func(r *pool.Rows) error {
 		var c change
-		err := r.Scan(&c.number, &c.name, &c.generation)
+		err := r.Scan(&c.number, (*text)(&c.name), &c.generation)
 		changes = append(changes, c)
 		return err
-	}, s.owners.seen)
+	}, sql.Named("seen", s.owners.seen))
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (s *SQLite) readOwners(ctx context.Context) error {
 // changed, and only grows. It is answered from memory: a change by this process
 // is in it as soon as the method that made it returns and never before it is
 // committed; a change by another process within 200 ms.
-func (s *SQLite) Generation(ctx context.Context, scope Scope) (int64, error) {
+func (s *core) Generation(ctx context.Context, scope Scope) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -175,7 +176,7 @@ func (s *SQLite) Generation(ctx context.Context, scope Scope) (int64, error) {
 
 // span returns the first and last id that belong to the scope's owner beside the
 // shared library, and the owner's number; an empty range when there are none.
-func (s *SQLite) span(ctx context.Context, scope Scope) (lo, hi, number int64) {
+func (s *core) span(ctx context.Context, scope Scope) (lo, hi, number int64) {
 	s.catchUp(ctx)
 	_, own, known := s.owners.of(scope.Owner)
 	if !known || own.number == 0 {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"embed"
 	"encoding/hex"
 	"errors"
@@ -28,8 +29,17 @@ type migration struct {
 	text     string
 }
 
-// loadMigrations reads NNNN_name.sql files, numbered from 1 without a gap.
-func loadMigrations(files fs.FS) ([]migration, error) {
+// loadMigrations reads the steps of a dialect.
+func loadMigrations(dialect string) ([]migration, error) {
+	files, err := fs.Sub(migrationFiles, "migrations/"+dialect)
+	if err != nil {
+		return nil, err
+	}
+	return readMigrations(files)
+}
+
+// readMigrations reads NNNN_name.sql files, numbered from 1 without a gap.
+func readMigrations(files fs.FS) ([]migration, error) {
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("list migrations: %w", err)
@@ -99,7 +109,11 @@ func (s *SQLite) migrationsTaken(ctx context.Context) (taken []migration, err er
 	if err != nil || !known {
 		return nil, err
 	}
-	err = s.read(ctx, s.st.migrations, "", func(r *pool.Rows) error {
+	return s.recordedMigrations(ctx)
+}
+
+func (s *core) recordedMigrations(ctx context.Context) (taken []migration, err error) {
+	err = s.read(ctx, s.reads.migrations, "", func(r *pool.Rows) error {
 		var m migration
 		err := r.Scan(&m.version, &m.name, &m.checksum)
 		taken = append(taken, m)
@@ -108,15 +122,22 @@ func (s *SQLite) migrationsTaken(ctx context.Context) (taken []migration, err er
 	return taken, err
 }
 
+func migrationRecord(m migration) []any {
+	return []any{
+		sql.Named("version", m.version), sql.Named("name", m.name), sql.Named("checksum", m.checksum),
+		sql.Named("applied_at_ms", time.Now().UnixMilli()),
+	}
+}
+
 // takeMigration applies m unless another process has meanwhile.
 func (s *SQLite) takeMigration(ctx context.Context, m migration) error {
-	return s.write(ctx, s.st.migrationsCreate, func(tx *pool.Tx) error {
-		if err := s.trace.exec(ctx, tx, s.st.migrationsCreate); err != nil {
+	return s.write(ctx, s.writes.migrationsCreate, func(tx *pool.Tx) error {
+		if err := s.trace.exec(ctx, tx, s.writes.migrationsCreate); err != nil {
 			return err
 		}
 		taken := 0
 		count := func(*pool.Rows) error { taken++; return nil }
-		if err := s.trace.query(ctx, tx, nil, s.st.migrations, "", count); err != nil {
+		if err := s.trace.query(ctx, tx, nil, s.reads.migrations, "", count); err != nil {
 			return err
 		}
 		if taken >= m.version {
@@ -125,7 +146,7 @@ func (s *SQLite) takeMigration(ctx context.Context, m migration) error {
 		if _, err := tx.Exec(ctx, m.text); err != nil {
 			return err
 		}
-		return s.trace.exec(ctx, tx, s.st.migrationAdd, m.version, m.name, m.checksum, time.Now().UnixMilli())
+		return s.trace.exec(ctx, tx, s.writes.migrationAdd, migrationRecord(m)...)
 	})
 }
 

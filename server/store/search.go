@@ -11,24 +11,24 @@ import (
 
 // SearchIDs returns a page of matches, best first, with ID and Score alone. A
 // page has at most MaxIDs matches.
-func (s *SQLite) SearchIDs(ctx context.Context, scope Scope, q Query, page Page) ([]Match, error) {
+func (s *core) SearchIDs(ctx context.Context, scope Scope, q Query, page Page) ([]Match, error) {
 	offset, err := page.offset(MaxIDs)
 	if err != nil {
 		return nil, err
 	}
-	words, err := q.fts5()
+	words, err := s.text(q)
 	if err != nil {
 		return nil, err
 	}
 	lo, hi, _ := s.span(ctx, scope)
 	var found []Match
-	err = s.read(ctx, s.st.searchIDs, queryText(words), func(r *pool.Rows) error {
+	err = s.read(ctx, s.reads.searchIDs, queryText(words), func(r *pool.Rows) error {
 		var m Match
 		err := r.Scan(&m.ID, &m.Score)
 		m.Owner = scope.ownerOf(m.ID)
 		found = append(found, m)
 		return err
-	}, sql.Named("query", words), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("size", page.Size), sql.Named("offset", offset))
+	}, sql.Named("query", words), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("page_size", page.Size), sql.Named("offset", offset))
 	if err != nil {
 		return nil, err
 	}
@@ -36,13 +36,13 @@ func (s *SQLite) SearchIDs(ctx context.Context, scope Scope, q Query, page Page)
 }
 
 // Count returns how many passages match, exactly.
-func (s *SQLite) Count(ctx context.Context, scope Scope, q Query) (n int, err error) {
-	words, err := q.fts5()
+func (s *core) Count(ctx context.Context, scope Scope, q Query) (n int, err error) {
+	words, err := s.text(q)
 	if err != nil {
 		return 0, err
 	}
 	lo, hi, _ := s.span(ctx, scope)
-	err = s.read(ctx, s.st.count, queryText(words), func(r *pool.Rows) error {
+	err = s.read(ctx, s.reads.count, queryText(words), func(r *pool.Rows) error {
 		return r.Scan(&n)
 	}, sql.Named("query", words), sql.Named("lo", lo), sql.Named("hi", hi))
 	return n, err
@@ -52,12 +52,12 @@ func (s *SQLite) Count(ctx context.Context, scope Scope, q Query) (n int, err er
 // all, by one statement. With details the matches carry their texts and
 // metadata; without, everything else. A page past the last match is empty, its
 // total is exact all the same. A page has at most MaxPageSize matches.
-func (s *SQLite) SearchPage(ctx context.Context, scope Scope, q Query, page Page, details bool) (MatchPage, error) {
+func (s *core) SearchPage(ctx context.Context, scope Scope, q Query, page Page, details bool) (MatchPage, error) {
 	offset, err := page.offset(MaxPageSize)
 	if err != nil {
 		return MatchPage{}, err
 	}
-	words, err := q.fts5()
+	words, err := s.text(q)
 	if err != nil {
 		return MatchPage{}, err
 	}
@@ -77,7 +77,7 @@ func (s *SQLite) SearchPage(ctx context.Context, scope Scope, q Query, page Page
 		m, err := c.match(scope)
 		found.Matches = append(found.Matches, m)
 		return err
-	}, sql.Named("query", words), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("size", page.Size), sql.Named("offset", offset))
+	}, sql.Named("query", words), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("page_size", page.Size), sql.Named("offset", offset))
 	if err != nil {
 		return MatchPage{}, err
 	}
@@ -88,17 +88,17 @@ func (s *SQLite) SearchPage(ctx context.Context, scope Scope, q Query, page Page
 // afterID) in the order of SearchPage, by one statement. It takes the score that
 // match has now; afterScore counts when the passage matches no longer. At most
 // MaxPageSize matches.
-func (s *SQLite) SearchAfter(ctx context.Context, scope Scope, q Query, afterScore float64, afterID int64, size int, details bool) ([]Match, error) {
+func (s *core) SearchAfter(ctx context.Context, scope Scope, q Query, afterScore float64, afterID int64, size int, details bool) ([]Match, error) {
 	if _, err := (Page{Number: 1, Size: size}).offset(MaxPageSize); err != nil {
 		return nil, err
 	}
-	words, err := q.fts5()
+	words, err := s.text(q)
 	if err != nil {
 		return nil, err
 	}
-	st := s.st.searchAfter
+	st := s.reads.searchAfter
 	if details {
-		st = s.st.searchAfterDetails
+		st = s.reads.searchAfterDetails
 	}
 	lo, hi, _ := s.span(ctx, scope)
 	var found []Match
@@ -112,7 +112,7 @@ func (s *SQLite) SearchAfter(ctx context.Context, scope Scope, q Query, afterSco
 		found = append(found, m)
 		return err
 	}, sql.Named("query", words), sql.Named("lo", lo), sql.Named("hi", hi),
-		sql.Named("after_id", afterID), sql.Named("after_score", afterScore), sql.Named("size", size))
+		sql.Named("after_id", afterID), sql.Named("after_score", afterScore), sql.Named("page_size", size))
 	if err != nil {
 		return nil, err
 	}
@@ -122,17 +122,17 @@ func (s *SQLite) SearchAfter(ctx context.Context, scope Scope, q Query, afterSco
 // pageStatement chooses the cheaper of two ways to the same page: words are
 // looked up twice, for the page and for the total, which costs a twentieth of
 // ranking them; looking a phrase up costs half of it, so its matches are kept.
-func (s *SQLite) pageStatement(q Query, details bool) *statement {
+func (s *core) pageStatement(q Query, details bool) *statement {
 	phrase := slices.ContainsFunc(q.Terms, func(t Term) bool { return len(t.Words) > 1 })
 	switch {
 	case phrase && details:
-		return s.st.searchPhraseDetails
+		return s.reads.searchPhraseDetails
 	case phrase:
-		return s.st.searchPhrase
+		return s.reads.searchPhrase
 	case details:
-		return s.st.searchPageDetails
+		return s.reads.searchPageDetails
 	default:
-		return s.st.searchPage
+		return s.reads.searchPage
 	}
 }
 
@@ -169,18 +169,18 @@ func (c *matchColumns) match(scope Scope) (Match, error) {
 // Concepts returns the concepts of the passages with these ids, the greatest sum
 // of weights first, equal sums in alphabetical order, and no more than most of them.
 // Concepts of the same name, in the shared library and in the owner's, are one.
-func (s *SQLite) Concepts(ctx context.Context, scope Scope, ids []int64, most int) (found []Concept, err error) {
+func (s *core) Concepts(ctx context.Context, scope Scope, ids []int64, most int) (found []Concept, err error) {
 	list, err := conceptArgs(ids, most)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	lo, hi, _ := s.span(ctx, scope)
-	err = s.read(ctx, s.st.concepts, "", func(r *pool.Rows) error {
+	err = s.read(ctx, s.reads.concepts, "", func(r *pool.Rows) error {
 		var c Concept
 		err := r.Scan(&c.ID, &c.Name, &c.Score, &c.Passages)
 		found = append(found, c)
 		return err
-	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("max", most))
+	}, sql.Named("ids", s.list(list)), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("most", most))
 	if err != nil {
 		return nil, err
 	}
@@ -189,18 +189,18 @@ func (s *SQLite) Concepts(ctx context.Context, scope Scope, ids []int64, most in
 
 // Relations returns the relations among the concepts that Concepts returns for
 // the same arguments, the greatest weight first, equal ones in alphabetical order.
-func (s *SQLite) Relations(ctx context.Context, scope Scope, ids []int64, most int) (found []Relation, err error) {
+func (s *core) Relations(ctx context.Context, scope Scope, ids []int64, most int) (found []Relation, err error) {
 	list, err := conceptArgs(ids, most)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	lo, hi, number := s.span(ctx, scope)
-	err = s.read(ctx, s.st.relations, "", func(r *pool.Rows) error {
+	err = s.read(ctx, s.reads.relations, "", func(r *pool.Rows) error {
 		var one Relation
 		err := r.Scan(&one.Source, &one.Target, &one.Type, &one.Weight)
 		found = append(found, one)
 		return err
-	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("max", most))
+	}, sql.Named("ids", s.list(list)), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("most", most))
 	if err != nil {
 		return nil, err
 	}
@@ -208,14 +208,15 @@ func (s *SQLite) Relations(ctx context.Context, scope Scope, ids []int64, most i
 }
 
 // ConceptsRelations returns what Concepts and Relations return, by one statement.
-func (s *SQLite) ConceptsRelations(ctx context.Context, scope Scope, ids []int64, most int) (concepts []Concept, relations []Relation, err error) {
+func (s *core) ConceptsRelations(ctx context.Context, scope Scope, ids []int64, most int) (concepts []Concept, relations []Relation, err error) {
 	list, err := conceptArgs(ids, most)
 	if err != nil || len(ids) == 0 {
 		return nil, nil, err
 	}
 	lo, hi, number := s.span(ctx, scope)
-	err = s.read(ctx, s.st.conceptsRelations, "", func(r *pool.Rows) error {
-		var kind, name, target, typ string
+	err = s.read(ctx, s.reads.conceptsRelations, "", func(r *pool.Rows) error {
+		var kind, name string
+		var target, typ text
 		var id int64
 		var weight float64
 		var passages int
@@ -225,10 +226,10 @@ func (s *SQLite) ConceptsRelations(ctx context.Context, scope Scope, ids []int64
 		if kind == "concept" {
 			concepts = append(concepts, Concept{ID: id, Name: name, Score: weight, Passages: passages})
 		} else {
-			relations = append(relations, Relation{Source: name, Target: target, Type: typ, Weight: weight})
+			relations = append(relations, Relation{Source: name, Target: string(target), Type: string(typ), Weight: weight})
 		}
 		return nil
-	}, sql.Named("ids", list), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("max", most))
+	}, sql.Named("ids", s.list(list)), sql.Named("lo", lo), sql.Named("hi", hi), sql.Named("owner", number), sql.Named("most", most))
 	if err != nil {
 		return nil, nil, err
 	}

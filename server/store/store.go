@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unicode/utf8"
 )
 
 // Bounds of one call. A caller who exceeds one gets ErrTooMany.
@@ -22,6 +23,7 @@ const (
 	MaxIDs      = 10000 // matches that SearchIDs returns at once, which carry no text
 	MaxConcepts = 100   // concepts, and relations, of one answer
 	MaxOwner    = 256   // bytes of an owner's name
+	MaxText     = 1000  // bytes of a title, an author, a chapter, a source type, a hash, a concept's name
 )
 
 // What a caller may branch on, with errors.Is.
@@ -170,13 +172,31 @@ func (b NewBook) validate() error {
 	if len(b.Owner) > MaxOwner {
 		add("owner has %d bytes, at most %d", len(b.Owner), MaxOwner)
 	}
+	if !utf8.ValidString(b.Owner) {
+		add("owner %q is not valid UTF-8, so it could not be told from others", b.Owner)
+	}
+	texts := func(what string, texts ...string) {
+		for _, s := range texts {
+			if len(s) > MaxText {
+				add("%s has %d bytes, at most %d", what, len(s), MaxText)
+			}
+		}
+	}
+	texts("title", b.Title)
+	texts("author", b.Author)
+	texts("source type", b.SourceType)
+	texts("hash", b.Hash)
 	if b.Hash == "" {
 		add("hash is empty, by which the same book is told again")
 	}
 	if len(b.Passages) == 0 {
 		add("no passages")
 	}
+	for _, p := range b.Passages {
+		texts("chapter", p.Chapter)
+	}
 	for i, c := range b.Concepts {
+		texts("concept's name", c.Name)
 		for _, p := range c.Passages {
 			if p < 0 || p >= len(b.Passages) {
 				add("concept %d names passage %d of %d", i, p, len(b.Passages))

@@ -135,7 +135,7 @@ func begun(ctx context.Context) bool {
 }
 
 // read acquires a read connection for one statement and calls each for every row of it.
-func (s *SQLite) read(ctx context.Context, st *statement, text queryText, each func(*pool.Rows) error, args ...any) error {
+func (s *core) read(ctx context.Context, st *statement, text queryText, each func(*pool.Rows) error, args ...any) error {
 	take := s.pools.Read().Acquire
 	if begun(ctx) {
 		take = s.pools.Read().AcquireStarted
@@ -151,7 +151,7 @@ func (s *SQLite) read(ctx context.Context, st *statement, text queryText, each f
 // write runs do in one transaction and commits it; any error undoes all of it.
 // The wait for the writer is counted with first, the transaction's first statement;
 // a slow pool sheds no write, before which a whole book has been read.
-func (s *SQLite) write(ctx context.Context, first *statement, do func(*pool.Tx) error) error {
+func (s *core) write(ctx context.Context, first *statement, do func(*pool.Tx) error) error {
 	conn, err := acquire(ctx, s.pools.Write().AcquireStarted, first)
 	if err != nil {
 		return err

@@ -47,7 +47,8 @@ func TestStatementFiles(t *testing.T) {
 		if !strings.Contains(source.String(), `take("`+name+`")`) {
 			t.Errorf("%s is taken by nothing", file)
 		}
-		if strings.Contains(string(text), ";") {
+		block := strings.Contains(string(text), "\nBEGIN\n") // PL/SQL
+		if strings.Contains(string(text), ";") && !block {
 			t.Errorf("%s holds more than one statement", file)
 		}
 		if strings.Contains(string(text), "%") {

@@ -31,11 +31,11 @@ func TestWatch(t *testing.T) {
 			}
 		}
 		w.next.Store(0)
-		before := s.st.owners.executions.Load()
+		before := s.reads.owners.executions.Load()
 		if _, err := s.Generation(t.Context(), Scope{}); err != nil {
 			t.Fatal(err)
 		}
-		return s.st.owners.executions.Load() - before
+		return s.reads.owners.executions.Load() - before
 	}
 	fresh, old := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
 	for i, step := range []struct {

@@ -4,6 +4,8 @@ package storetest
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,7 +82,8 @@ var (
 
 // book returns a book of owner with these passages; its hash is that of its contents.
 func book(owner string, contents ...string) store.NewBook {
-	b := store.NewBook{Owner: owner, Title: "About " + contents[0], Author: "An Author", SourceType: "text", Hash: strings.Join(contents, "\x01")}
+	sum := sha256.Sum256([]byte(strings.Join(contents, "\x01")))
+	b := store.NewBook{Owner: owner, Title: "About " + contents[0], Author: "An Author", SourceType: "text", Hash: hex.EncodeToString(sum[:])}
 	for i, c := range contents {
 		b.Passages = append(b.Passages, store.NewPassage{
 			Content: c, PageNumber: i + 1, Chapter: fmt.Sprintf("Chapter %d", i/2+1),

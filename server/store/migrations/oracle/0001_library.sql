@@ -37,8 +37,8 @@ USING (SELECT 0 AS id FROM DUAL) n
 ON (o.id = n.id)
 WHEN NOT MATCHED THEN INSERT (id, owner, generation) VALUES (n.id, NULL, 0)
 /
-/* The last ids given. Beside the owners and not in them: a book on its way in holds the row
-   row here from its start, and the row there only while the row of the library is held. */
+/* The last ids given. Beside the owners and not in them: a book on its way in holds the
+   row of its owner here from its start, and the row there only while the row of the library is held. */
 CREATE TABLE TOMEHUB_COUNTERS (
   owner_id     NUMBER(10) NOT NULL,
   last_book    NUMBER(19) NOT NULL,
@@ -57,7 +57,7 @@ CREATE TABLE TOMEHUB_BOOKS (
   owner_id      NUMBER(10) GENERATED ALWAYS AS (FLOOR(id / 4294967296)) VIRTUAL,
   title         VARCHAR2(1000 CHAR),
   author        VARCHAR2(1000 CHAR),
-  source_type   VARCHAR2(100 CHAR),
+  source_type   VARCHAR2(1000 CHAR),
   hash          VARCHAR2(1000 CHAR) NOT NULL,
   first_passage NUMBER(19) NOT NULL, /* the passages have the ids from here on, without a gap */
   passages      NUMBER(10) NOT NULL,
@@ -74,7 +74,7 @@ CREATE TABLE TOMEHUB_CONTENT (
   seq         NUMBER(10) NOT NULL, /* place in the book, from 0 */
   page_number NUMBER(10) NOT NULL, /* 0: unknown */
   title       VARCHAR2(1000 CHAR), /* of the book, beside each passage: a page of matches needs no second join */
-  source_type VARCHAR2(100 CHAR),
+  source_type VARCHAR2(1000 CHAR),
   chapter     VARCHAR2(1000 CHAR),
   content     CLOB,
   words       CLOB, /* of content: folded, one space apart, as they are searched for */

@@ -10,6 +10,6 @@ LEFT JOIN ( -- a row with the total also when the page is past the last book
   FROM TOMEHUB_BOOKS
   WHERE id < 4294967296 OR id BETWEEN :lo AND :hi
   ORDER BY created_at_ms DESC, id DESC
-  LIMIT :size OFFSET :offset
+  LIMIT :page_size OFFSET :offset
 ) AS b ON true
 ORDER BY b.created_at_ms DESC, b.id DESC

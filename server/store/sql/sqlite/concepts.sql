@@ -6,4 +6,4 @@ CROSS JOIN TOMEHUB_CONCEPTS AS c ON c.id = l.concept_id
 WHERE l.content_id < 4294967296 OR l.content_id BETWEEN :lo AND :hi
 GROUP BY c.folded
 ORDER BY score DESC, c.folded
-LIMIT :max
+LIMIT :most

@@ -1,3 +1,3 @@
 /* tomehub:migration_add */
 INSERT INTO TOMEHUB_MIGRATIONS (version, name, checksum, applied_at_ms)
-VALUES (?1, ?2, ?3, ?4)
+VALUES (:version, :name, :checksum, :applied_at_ms)

@@ -1,4 +1,4 @@
 /* tomehub:owners */
 SELECT id, owner, generation
 FROM TOMEHUB_OWNERS
-WHERE generation > ?1
+WHERE generation > :seen

@@ -7,7 +7,7 @@ WITH top AS MATERIALIZED (
   WHERE l.content_id < 4294967296 OR l.content_id BETWEEN :lo AND :hi
   GROUP BY c.folded
   ORDER BY score DESC, c.folded
-  LIMIT :max
+  LIMIT :most
 ),
 members AS MATERIALIZED ( -- the same name may be a concept of the shared library and of the owner's
   SELECT c.id, t.folded, t.name
@@ -21,7 +21,7 @@ tied AS MATERIALIZED (
   CROSS JOIN TOMEHUB_RELATIONS AS r ON r.source_id = a.id AND r.target_id = b.id
   GROUP BY a.folded, b.folded, r.type
   ORDER BY weight DESC, a.folded, b.folded, r.type
-  LIMIT :max
+  LIMIT :most
 )
 SELECT source, target, type, weight
 FROM tied

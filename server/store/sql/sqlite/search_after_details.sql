@@ -13,7 +13,7 @@ best AS MATERIALIZED (
   FROM ranked, seen
   WHERE ranked.bm > seen.bm OR ranked.bm = seen.bm AND ranked.id > :after_id
   ORDER BY ranked.bm, ranked.id
-  LIMIT :size
+  LIMIT :page_size
 )
 SELECT best.id, -best.bm AS score, c.book_id, c.seq, c.page_number, c.title, c.source_type, c.chapter, c.content, m.metadata
 FROM best

@@ -5,7 +5,7 @@ WITH best AS MATERIALIZED ( -- limited before the join, so that only the page's 
   WHERE TOMEHUB_CONTENT_FTS MATCH :query
     AND (rowid < 4294967296 OR rowid BETWEEN :lo AND :hi)
   ORDER BY bm, id
-  LIMIT :size OFFSET :offset
+  LIMIT :page_size OFFSET :offset
 ),
 total AS MATERIALIZED (
   SELECT count(*) AS matches

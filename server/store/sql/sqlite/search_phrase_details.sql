@@ -13,7 +13,7 @@ best AS MATERIALIZED (
   SELECT id, bm
   FROM matched
   ORDER BY bm, id
-  LIMIT :size OFFSET :offset
+  LIMIT :page_size OFFSET :offset
 )
 SELECT total.matches, best.id, -best.bm AS score, c.book_id, c.seq, c.page_number, c.title, c.source_type, c.chapter, c.content, m.metadata
 FROM total

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/words"
+)
+
+// Ingest stores a book, its passages, concepts and relations, in one
+// transaction: a crash, an error or the end of ctx leaves all of it or nothing,
+// so no search ever finds half a book and the same book can simply be sent
+// again. When Ingest returns, the book is on disk.
+//
+// A book whose hash the owner has already is not stored again; that is decided
+// inside the transaction, so of two that arrive together one is the duplicate.
+// Faults of b itself are ErrInvalid. A large book is no slow query: ctx bounds it,
+// not the pools' bound on statements.
+func (s *SQLite) Ingest(ctx context.Context, b NewBook) (Ingested, error) {
+	if err := b.validate(); err != nil {
+		return Ingested{}, err
+	}
+	ctx = pool.WithoutQueryTimeout(ctx)
+	var done Ingested
+	var in ingest
+	err := s.write(ctx, s.writes.ownerLock, func(tx *pool.Tx) error {
+		in = ingest{c: s.core, tx: tx, book: b, each: s.rows(tx)}
+		var err error
+		done, err = s.store(ctx, &in)
+		return err
+	})
+	if err != nil {
+		return Ingested{}, fmt.Errorf("store book: %w", err)
+	}
+	if !done.Duplicate {
+		s.owners.publish(b.Owner, in.owner, done.Generation)
+	}
+	shared, own, _ := s.owners.of(b.Owner)
+	done.Generation = max(shared.generation, own.generation)
+	return done, nil
+}
+
+// store stores a book within its transaction.
+func (s *SQLite) store(ctx context.Context, in *ingest) (Ingested, error) {
+	if err := s.lockOwner(ctx, in); err != nil {
+		return Ingested{}, err
+	}
+	dup, found, err := in.duplicate(ctx)
+	if err != nil || found {
+		return dup, err
+	}
+	if err := in.begin(); err != nil {
+		return Ingested{}, err
+	}
+	addPassages := func(ctx context.Context) error { return s.addPassages(ctx, in) }
+	for _, step := range []func(context.Context) error{in.addBook, addPassages, in.addConcepts, in.addRelations} {
+		if err := step(ctx); err != nil {
+			return Ingested{}, err
+		}
+	}
+	done := in.stored()
+	err = in.one(ctx, s.writes.ownerAdvance, []any{&done.Generation}, in.advance()...)
+	return done, err
+}
+
+// lockOwner reads what ids the owner has been given, and enters a new owner.
+func (s *SQLite) lockOwner(ctx context.Context, in *ingest) error {
+	dest := []any{&in.owner, &in.lastBook, &in.lastPassage, &in.lastConcept}
+	err := in.one(ctx, s.writes.ownerLock, dest, sql.Named("owner", in.book.Owner))
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err := in.one(ctx, s.writes.ownerAdd, dest, sql.Named("owner", in.book.Owner)); err != nil {
+		return fmt.Errorf("enter owner (a library has at most 2^21): %w", err)
+	}
+	return nil
+}
+
+// addPassages stores texts, metadata and words table by table, each by one
+// prepared statement: going through a table's rows in the order of their ids
+// appends to its file pages instead of jumping between them.
+func (s *SQLite) addPassages(ctx context.Context, in *ingest) error {
+	if err := in.each(ctx, s.writes.contentAdd, in.contentRows); err != nil {
+		return err
+	}
+	if err := in.each(ctx, s.writes.metadataAdd, in.metadataRows); err != nil {
+		return err
+	}
+	return in.each(ctx, s.st.wordsAdd, func(exec execer) error {
+		var index words.Indexer
+		for i, p := range in.book.Passages {
+			if err := exec(in.first+int64(i), index.Text(p.Content)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// rows prepares a statement and runs it for one row after another. One
+// row at a time: several in one statement save a tenth for plain tables, and cost
+// the full-text index as much, because it writes its buffer out before each.
+func (s *SQLite) rows(tx *pool.Tx) each {
+	return func(ctx context.Context, st *statement, do func(execer) error) error {
+		stmt, err := tx.Prepare(ctx, st.text)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", st.name, err)
+		}
+		defer stmt.Close()
+		// The driver watches a context by a goroutine per row, which costs as much
+		// as a small row; asking between the rows does as well. The end of ctx undoes
+		// the transaction in any case.
+		unwatched := context.WithoutCancel(ctx)
+		return s.trace.batch(ctx, st, func(rows *int64) error {
+			return do(func(values ...any) error {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if _, err := stmt.Exec(unwatched, values...); err != nil {
+					return fmt.Errorf("run %s: %w", st.name, err)
+				}
+				*rows++
+				return nil
+			})
+		})
+	}
+}
