@@ -23,8 +23,8 @@ import (
 // keeps under that number is never older than the number says; published before
 // the commit, an answer loaded in between would be kept as new for ever.
 //
-// Another process may write the same file. Nothing in SQL tells of that without
-// holding a connection, so the file is looked at, at most every changeInterval.
+// Another process may write the same library, and nothing in SQL tells of that without holding a
+// connection. SQLite's file is looked at, at most every changeInterval; Oracle is asked as often.
 
 // changeInterval bounds how old the memory of owners and generations may be:
 // a commit of another process is seen by the first call that begins this long
@@ -75,7 +75,7 @@ func (o *owners) of(name string) (shared, own owner, known bool) {
 // process that closes any descriptor of a file loses all its POSIX locks on it,
 // SQLite's among them.
 type watch struct {
-	files []string
+	files []string // none: the database has no file to look at
 	began time.Time
 	next  atomic.Int64 // when to look again, in nanoseconds after began
 
@@ -100,9 +100,9 @@ func (w *watch) due() bool {
 
 // look returns the present state. Times have the grain of the kernel's clock
 // tick, so a state in which something was written just now may hide a later
-// write of the same size: it is no state to compare with, and ok is false.
+// write of the same size: it is no state to compare with, and ok is false. Nor is that of no file.
 func (w *watch) look() (now stamp, ok bool) {
-	ok = true
+	ok = len(w.files) > 0
 	for i, file := range w.files {
 		info, err := os.Stat(file)
 		if err != nil {
@@ -116,7 +116,7 @@ func (w *watch) look() (now stamp, ok bool) {
 	return now, ok
 }
 
-// catchUp reads what other processes have changed, when it is time and the file has changed.
+// catchUp reads what other processes have changed, when it is time and nothing says that there is no change.
 func (s *core) catchUp(ctx context.Context) {
 	w := &s.owners.watch
 	if !w.due() {
@@ -124,7 +124,7 @@ func (s *core) catchUp(ctx context.Context) {
 	}
 	defer w.mu.Unlock()
 	now, ok := w.look()
-	if now == w.last {
+	if ok && now == w.last {
 		return
 	}
 	// Housekeeping: not a statement of the request that happened to come by.
