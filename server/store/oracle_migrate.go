@@ -38,11 +38,21 @@ func stepsOf(dialect string, all []migration) []Step {
 
 // splitSlashes splits a script at its lines of a slash alone, as SQL*Plus does.
 func splitSlashes(script string) (statements []string) {
-	for part := range strings.SplitSeq("\n"+strings.TrimSpace(script)+"\n", "\n/\n") {
-		if part = strings.TrimSpace(part); part != "" {
-			statements = append(statements, part)
+	var b strings.Builder
+	end := func() {
+		if text := strings.TrimSpace(b.String()); text != "" {
+			statements = append(statements, text)
 		}
+		b.Reset()
 	}
+	for line := range strings.Lines(script) {
+		if strings.TrimSpace(line) == "/" {
+			end()
+			continue
+		}
+		b.WriteString(line)
+	}
+	end()
 	return statements
 }
 
