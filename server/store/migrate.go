@@ -29,6 +29,32 @@ type migration struct {
 	text     string
 }
 
+// Step is one step of a schema.
+type Step struct {
+	Name       string   // of its file, without the ending
+	Statements []string // in the order in which they run
+}
+
+// Steps returns all steps of a dialect, "sqlite" or "oracle".
+func Steps(dialect string) ([]Step, error) {
+	all, err := loadMigrations(dialect)
+	if err != nil {
+		return nil, err
+	}
+	return stepsOf(dialect, all), nil
+}
+
+func stepsOf(dialect string, all []migration) []Step {
+	steps := make([]Step, len(all))
+	for i, m := range all {
+		steps[i] = Step{Name: m.name, Statements: []string{m.text}}
+		if dialect == "oracle" {
+			steps[i].Statements = splitSlashes(m.text)
+		}
+	}
+	return steps
+}
+
 // loadMigrations reads the steps of a dialect.
 func loadMigrations(dialect string) ([]migration, error) {
 	files, err := fs.Sub(migrationFiles, "migrations/"+dialect)

@@ -10,32 +10,6 @@ import (
 	"github.com/tomehub/tomehub/internal/pool"
 )
 
-// Step is one step of a schema.
-type Step struct {
-	Name       string   // of its file, without the ending
-	Statements []string // in the order in which they run
-}
-
-// Steps returns all steps of a dialect, "sqlite" or "oracle".
-func Steps(dialect string) ([]Step, error) {
-	all, err := loadMigrations(dialect)
-	if err != nil {
-		return nil, err
-	}
-	return stepsOf(dialect, all), nil
-}
-
-func stepsOf(dialect string, all []migration) []Step {
-	steps := make([]Step, len(all))
-	for i, m := range all {
-		steps[i] = Step{Name: m.name, Statements: []string{m.text}}
-		if dialect == "oracle" {
-			steps[i].Statements = splitSlashes(m.text)
-		}
-	}
-	return steps
-}
-
 // splitSlashes splits a script at its lines of a slash alone, as SQL*Plus does.
 func splitSlashes(script string) (statements []string) {
 	var b strings.Builder

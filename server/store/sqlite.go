@@ -77,3 +77,24 @@ func newSQLite(pools *pool.Pools, opt Options) (*SQLite, error) {
 	s.list = func(array string) any { return array }
 	return s, all.done()
 }
+
+// PendingSQLite returns the steps that the library behind pools lacks, all for a new one, which
+// OpenSQLite would take. It changes nothing.
+func PendingSQLite(ctx context.Context, pools *pool.Pools, opt Options) ([]Step, error) {
+	s, err := newSQLite(pools, opt)
+	if err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	all, err := loadMigrations("sqlite")
+	if err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	taken, err := s.migrationsTaken(pool.WithoutQueryTimeout(ctx))
+	if err == nil {
+		err = checkMigrations(all, taken)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	return stepsOf("sqlite", all[len(taken):]), nil
+}
