@@ -15,7 +15,7 @@ import (
 	"github.com/tomehub/tomehub/server/store"
 )
 
-// Store keeps the library. *store.SQLite is one. All its methods may be called
+// Store keeps the library. *store.SQLite and *store.Oracle do. All its methods may be called
 // concurrently; every reading method sees nothing outside of its Scope.
 type Store interface {
 	// The five statements of a search before phase B.

@@ -17,8 +17,11 @@ import (
 	"github.com/tomehub/tomehub/server/store"
 )
 
-// The store that ships is one that a library can stand on.
-var _ Store = (*store.SQLite)(nil)
+// The stores that ship are such that a library can stand on them.
+var (
+	_ Store = (*store.SQLite)(nil)
+	_ Store = (*store.Oracle)(nil)
+)
 
 // openStore returns an empty library on disk, without its library package.
 func openStore(t testing.TB) *store.SQLite {

@@ -23,8 +23,9 @@ type core struct {
 	writes writeStatements
 	owners owners
 
-	text func(Query) (string, error) // writes a query in the language of the dialect's text index
-	list func(string) any            // how a JSON array is bound
+	text    func(Query) (string, error) // writes a query in the language of the dialect's text index
+	list    func(string) any            // how a JSON array is bound
+	refresh time.Duration               // longest wait for the news of other processes
 }
 
 // readStatements are those of a store's reading methods.

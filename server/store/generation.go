@@ -32,9 +32,13 @@ import (
 // seen at once.
 const changeInterval = 200 * time.Millisecond
 
-// refreshTimeout bounds how long a search may wait for the news of another
-// process when no connection is free. The next call after changeInterval tries again.
-const refreshTimeout = 100 * time.Millisecond
+// How long a search may wait for the news of another process, when no connection is free or the
+// database is slow. The next call after changeInterval tries again. Oracle may be far away, and a
+// statement that is cut off costs its session.
+const (
+	refreshTimeout       = 100 * time.Millisecond
+	oracleRefreshTimeout = time.Second
+)
 
 // owner is what is known of one owner.
 type owner struct {
@@ -128,7 +132,7 @@ func (s *core) catchUp(ctx context.Context) {
 		return
 	}
 	// Housekeeping: not a statement of the request that happened to come by.
-	ctx, cancel := context.WithTimeout(WithRequest(ctx, nil, ""), refreshTimeout)
+	ctx, cancel := context.WithTimeout(WithRequest(ctx, nil, ""), s.refresh)
 	defer cancel()
 	// An error is in the counters of the statement or of the pool; what is in
 	// memory stays, and stays due.

@@ -6,13 +6,18 @@ import (
 	"time"
 
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/store/storetest"
 )
 
 // TestGenerationOfAnotherProcess writes the file through connections of their
 // own, as `tomehub ingest` does beside a server, and waits until the store notices.
 func TestGenerationOfAnotherProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "library.db")
-	here, there := open(t, path, store.Options{}), open(t, path, store.Options{})
+	testAnotherProcess(t, open(t, path, store.Options{}), open(t, path, store.Options{}))
+}
+
+// testAnotherProcess holds that here, what there changes in the same library is noticed.
+func testAnotherProcess(t *testing.T, here, there storetest.Store) {
 	ctx, ada := t.Context(), store.Scope{Owner: "ada"}
 	notices := func(what string, scope store.Scope, change func() error) {
 		t.Helper()
@@ -64,7 +69,10 @@ func TestGenerationOfAnotherProcess(t *testing.T) {
 // earlier one of another, of which it has not heard yet.
 func TestChangesOfTwoProcesses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "library.db")
-	here, there := open(t, path, store.Options{}), open(t, path, store.Options{})
+	testTwoProcesses(t, open(t, path, store.Options{}), open(t, path, store.Options{}))
+}
+
+func testTwoProcesses(t *testing.T, here, there storetest.Store) {
 	ctx, ada := t.Context(), store.Scope{Owner: "ada"}
 	book, err := there.Ingest(ctx, store.NewBook{Owner: "ada", Hash: "1", Passages: []store.NewPassage{{Content: "hers"}}})
 	if err != nil {

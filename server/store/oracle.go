@@ -65,7 +65,7 @@ func newOracle(pools *pool.Pools, opt Options) (*Oracle, error) {
 		migrationsLock: all.take("migrations_lock"), migrationStep: all.take("migration_step"),
 		textIndex: all.take("text_index"), textIndexDrop: all.take("text_index_drop"),
 	}}
-	o.text, o.list = Query.oracleText, pool.Text
+	o.text, o.list, o.refresh = Query.oracleText, pool.Text, oracleRefreshTimeout
 	return o, all.done()
 }
 

@@ -73,7 +73,7 @@ func newSQLite(pools *pool.Pools, opt Options) (*SQLite, error) {
 		migrationsKnown: all.take("migrations_known"),
 	}}
 	s.reads.searchPhrase, s.reads.searchPhraseDetails = all.take("search_phrase"), all.take("search_phrase_details")
-	s.text = Query.fts5
+	s.text, s.refresh = Query.fts5, refreshTimeout
 	s.list = func(array string) any { return array }
 	return s, all.done()
 }

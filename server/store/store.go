@@ -75,8 +75,9 @@ type Passage struct {
 	Metadata json.RawMessage
 }
 
-// Match is a passage found by a query. Score is its BM25 weight, k1 = 1.2 and
-// b = 0.75, over the words of all stored passages; higher is better.
+// Match is a passage found by a query. Score is higher for better ones: on SQLite its BM25 weight,
+// k1 = 1.2 and b = 0.75, over the words of all stored passages; on Oracle the score of Oracle Text,
+// a whole number from 1 to 100.
 type Match struct {
 	Passage
 	Score float64

@@ -3,7 +3,9 @@ package storetest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,6 +78,85 @@ func testRoundTrip(t *testing.T, s Store) {
 	}
 }
 
+// testLongTexts stores texts around the sizes at which a database changes its way of taking them.
+func testLongTexts(t *testing.T, s Store) {
+	ctx := t.Context()
+	b := book(ada.Owner, "the first")
+	long := strings.Repeat("ü", 40) // in bytes, more than an index may hold of a word
+	for i, n := range []int{3999, 4000, 4001, 32766, 32767, 32768, 200_000} {
+		mark := fmt.Sprintf("mark%d ", i)
+		content := mark + strings.Repeat("wörter ", n)[:n-len(mark)-len(long)-1]
+		content = strings.ToValidUTF8(content, "?") + " " + long
+		if i%2 == 1 {
+			content = content[:len(content)-len("ü")] + "y" // begins as the others do
+		}
+		b.Passages = append(b.Passages, store.NewPassage{
+			Content: content, Chapter: strings.Repeat("é", store.MaxText/2), Metadata: map[string]any{"note": strings.Repeat("n", n)},
+		}, store.NewPassage{Content: "short again"})
+	}
+	b.Title, b.Author, b.SourceType, b.Hash = strings.Repeat("😀", store.MaxText/4), strings.Repeat("a", store.MaxText), strings.Repeat("\xff", 9), strings.Repeat("h", store.MaxText)
+	in := ingest(t, s, b)
+	got, err := s.Passages(ctx, ada, in.PassageIDs)
+	ok(t, err)
+	for i, p := range got {
+		var note map[string]any
+		if b.Passages[i].Metadata != nil {
+			ok(t, json.Unmarshal(p.Metadata, &note))
+		}
+		if p.Content != b.Passages[i].Content || p.Chapter != b.Passages[i].Chapter || p.Title != b.Title || p.Seq != i {
+			t.Errorf("passage %d of %d bytes came back with %d", i, len(b.Passages[i].Content), len(p.Content))
+		}
+		same(t, "metadata", note, b.Passages[i].Metadata)
+	}
+	same(t, "passages", len(got), len(b.Passages))
+	for i := range 7 {
+		same(t, "mark", find(t, s, ada, fmt.Sprint("mark", i)), []int64{in.PassageIDs[1+2*i]})
+	}
+	same(t, "long word", len(find(t, s, ada, strings.ToUpper(long))), 4)
+	same(t, "another that begins alike", len(find(t, s, ada, long[:len(long)-2]+"y")), 3)
+	same(t, "no word: its beginning", len(find(t, s, ada, long[:len(long)-2])), 0)
+	stored, err := s.Book(ctx, ada, in.BookID)
+	ok(t, err)
+	same(t, "book", []string{stored.Title, stored.Author, stored.SourceType, stored.Hash}, []string{b.Title, b.Author, strings.ToValidUTF8(b.SourceType, "\uFFFD"), b.Hash})
+}
+
+// testManyRows stores more rows than go to a database at once.
+func testManyRows(t *testing.T, s Store) {
+	ctx := t.Context()
+	const n = 2500
+	contents := make([]string, n)
+	for i := range contents {
+		contents[i] = fmt.Sprintf("passage %d of many", i)
+	}
+	b := book("", contents...)
+	for i := range n {
+		b.Concepts = append(b.Concepts, store.NewConcept{Name: fmt.Sprintf("concept %d", i), Score: float64(1 + i%7), Passages: []int{i, (i + 1) % n}})
+		b.Relations = append(b.Relations, store.NewRelation{Source: i, Target: (i + 1) % n, Weight: 0.5})
+	}
+	in := ingest(t, s, b)
+	last := in.PassageIDs[n-1]
+	one, err := s.Passage(ctx, shared, last)
+	ok(t, err)
+	same(t, "last passage", one.Content, contents[n-1])
+	same(t, "found", find(t, s, shared, "2499"), []int64{last})
+	total, err := s.Count(ctx, shared, query(t, "many"))
+	ok(t, err)
+	same(t, "count", total, n)
+	cs, rs, err := s.ConceptsRelations(ctx, shared, in.PassageIDs[n-2:], 10)
+	ok(t, err)
+	same(t, "concepts, relations", []int{len(cs), len(rs)}, []int{3, 2})
+	b.Hash = "again" // all concepts are known now
+	ingest(t, s, b)
+	cs, rs, err = s.ConceptsRelations(ctx, shared, in.PassageIDs[n-2:], 10)
+	ok(t, err)
+	same(t, "concepts, relations", []int{len(cs), len(rs)}, []int{3, 2})
+	same(t, "weight of two books", rs[0].Weight, 1.0)
+	ok(t, s.DeleteBook(ctx, "", in.BookID))
+	books, passages, err := s.Totals(ctx, shared)
+	ok(t, err)
+	same(t, "left", []int{books, passages}, []int{1, n})
+}
+
 func testInvalidBooks(t *testing.T, s Store) {
 	refused := func(why string, change func(*store.NewBook)) {
 		t.Helper()
@@ -93,6 +174,14 @@ func testInvalidBooks(t *testing.T, s Store) {
 	refused("score is no number", func(b *store.NewBook) { b.Concepts[0].Score = math.NaN() })
 	refused("weight is infinite", func(b *store.NewBook) { b.Relations[0].Weight = math.Inf(1) })
 	refused("concept after the last", func(b *store.NewBook) { b.Relations[0].Target = 2 })
+	refused("owner that is no text", func(b *store.NewBook) { b.Owner = "\xff" })
+	long := strings.Repeat("x", store.MaxText+1)
+	refused("title too long", func(b *store.NewBook) { b.Title = long })
+	refused("author too long", func(b *store.NewBook) { b.Author = long })
+	refused("source type too long", func(b *store.NewBook) { b.SourceType = long })
+	refused("hash too long", func(b *store.NewBook) { b.Hash = long })
+	refused("chapter too long", func(b *store.NewBook) { b.Passages[1].Chapter = long })
+	refused("concept too long", func(b *store.NewBook) { b.Concepts[1].Name = long })
 	refused("owner too long", func(b *store.NewBook) { b.Owner = string(make([]byte, store.MaxOwner+1)) })
 	books, passages, err := s.Totals(t.Context(), shared)
 	ok(t, err)

@@ -48,6 +48,8 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 	}{
 		{"EmptyLibrary", testEmptyLibrary},
 		{"RoundTrip", testRoundTrip},
+		{"LongTexts", testLongTexts},
+		{"ManyRows", testManyRows},
 		{"InvalidBooks", testInvalidBooks},
 		{"Duplicates", testDuplicates},
 		{"DuplicatesTogether", testDuplicatesTogether},
