@@ -30,11 +30,12 @@ func lex(text string) []string {
 	return strings.FieldsFunc(strings.ToUpper(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
 }
 
-// parseText reads a query in the form that the product writes: operands in braces, AND between them.
-// Anything else is an error here although Oracle knows more: a word that reaches Oracle without its
-// braces may be one of its operators.
+// parseText reads a query in the form that the product writes: words in braces, those of a phrase one
+// after the other, AND between terms. Anything else is an error here although Oracle knows more: a word
+// that reaches Oracle without its braces may be one of its operators.
 func parseText(query string) ([]term, error) {
 	var terms []term
+	var now term
 	rest := query
 	fail := func() error {
 		return ora(29902, "error in executing ODCIIndexStart() routine\nORA-20000: Oracle Text error:\nDRG-50901: text query parser syntax error on line 1, column %d",
@@ -42,26 +43,24 @@ func parseText(query string) ([]term, error) {
 	}
 	for {
 		rest = strings.TrimLeft(rest, " \n")
-		inner, ok := strings.CutPrefix(rest, "{")
-		if !ok {
+		if inner, ok := strings.CutPrefix(rest, "{"); ok {
+			words, after, ok := strings.Cut(inner, "}")
+			if !ok || strings.HasPrefix(after, "}") || len(lex(words)) == 0 { // }} stands for a brace, which no word has
+				return nil, fail()
+			}
+			now, rest = append(now, lex(words)...), after
+			continue
+		}
+		if len(now) == 0 {
 			return nil, fail()
 		}
-		words, after, ok := strings.Cut(inner, "}")
-		if !ok || strings.HasPrefix(after, "}") { // }} stands for a brace, which no word has
-			return nil, fail()
-		}
-		t := term(lex(words))
-		if len(t) == 0 {
-			return nil, fail()
-		}
-		terms = append(terms, t)
-		if rest = strings.TrimLeft(after, " \n"); rest == "" {
-			return terms, nil
-		}
+		terms, now = append(terms, now), nil
 		switch {
-		case strings.HasPrefix(rest, "&"):
+		case rest == "":
+			return terms, nil
+		case rest[0] == '&':
 			rest = rest[1:]
-		case len(rest) > 3 && strings.EqualFold(rest[:3], "AND") && (rest[3] == ' ' || rest[3] == '{' || rest[3] == '\n'):
+		case len(rest) > 3 && strings.EqualFold(rest[:3], "AND") && strings.ContainsRune(" {\n", rune(rest[3])):
 			rest = rest[3:]
 		default:
 			return nil, fail()
