@@ -218,8 +218,11 @@ func decodeTime(b []byte) (Value, error) {
 	if len(b) < 13 {
 		return t(time.UTC), nil
 	}
-	if b[11]&0x80 != 0 {
-		return nil, errMalformed("a time zone by region")
+	if b[11]&0x80 != 0 { // a region's number: go-ora has one for every zone with a name, UTC too
+		if b[12]&1 != 0 {
+			return nil, errMalformed("a local time in a region that the double has no table of")
+		}
+		return t(time.UTC), nil
 	}
 	offset := (int(b[11]&0x3F)-20)*3600 + (int(b[12])-60)*60
 	zone := time.UTC
