@@ -39,3 +39,12 @@ func (s *SQLite) TakeFirstMigration(ctx context.Context) error {
 	}
 	return s.takeMigration(ctx, steps[0])
 }
+
+// Checksum is that of a dialect's step.
+func Checksum(dialect string, version int) string {
+	all, err := loadMigrations(dialect)
+	if err != nil {
+		panic(err)
+	}
+	return all[version-1].checksum
+}
