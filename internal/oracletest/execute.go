@@ -181,6 +181,9 @@ func (c *conn) parseRows(req *execution, names []string, rows int) {
 			values++
 		}
 	}
+	if values == 0 { // without values nothing on the wire bounds the rows
+		rows = min(rows, maxBinds)
+	}
 	for range rows {
 		row := make([]Value, len(req.binds))
 		req.rows = append(req.rows, row)

@@ -27,7 +27,7 @@ func (r *reader) ask(n int) bool {
 	if r.err != nil {
 		return false
 	}
-	if n < 0 || r.took+n > maxMessage {
+	if n < 0 || n > maxMessage-r.took {
 		r.err = errTooLarge
 		return false
 	}

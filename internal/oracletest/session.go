@@ -219,6 +219,9 @@ func (c *conn) answer(name string, run func(context.Context) error) error {
 	c.failing = 0
 	c.in.begin(cancel)
 	err := c.delay(ctx, name)
+	if err == nil && c.gone {
+		err = &Error{Code: 1012}
+	}
 	if err == nil && !c.killed.Load() {
 		err = run(ctx)
 	}
