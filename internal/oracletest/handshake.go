@@ -198,12 +198,11 @@ func (c *conn) dataTypes() {
 			r.skip(4)
 		}
 	}
-	r.skip(2)
-	for r.err == nil {
-		wire := r.u16()
-		if wire == 0 {
-			break
-		}
+	wire := r.u16()
+	if wire == 0xD007 { // the national charset, little end first: go-ora sends it, the others do not
+		wire = r.u16()
+	}
+	for ; wire != 0 && r.err == nil; wire = r.u16() {
 		if r.u16() == 0 {
 			continue
 		}
