@@ -88,7 +88,8 @@ type Result struct {
 	Affected int64
 }
 
-// Error is what Oracle would say. Message is without the ORA- prefix, which the double adds (unless it is there).
+// Error is what Oracle would say. Message is without the ORA- prefix, which the double adds (unless it is there); without
+// a Message it has Oracle's text of the commoner codes.
 // Pos is the position in the statement's text, counted in bytes from 0.
 type Error struct {
 	Code    int
@@ -102,6 +103,9 @@ func (e *Error) text() string {
 	prefix := fmt.Sprintf("ORA-%05d", e.Code)
 	if len(e.Message) >= len(prefix) && e.Message[:len(prefix)] == prefix {
 		return e.Message
+	}
+	if e.Message == "" {
+		return prefix + ": " + meaning(e.Code)
 	}
 	return prefix + ": " + e.Message
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,19 +19,18 @@ type faults struct {
 	deaf                bool
 	refuse              int
 	redirect            string
-	next                []planned // codes for the next statements; 0 lets one pass
+	next                []int // codes for the next statements; 0 lets one pass
 	share               float64
 	shareCode           int
 	random              *rand.Rand
 	tags                map[string]int
 	commits             []int
 	lostCommits         int
+	logins              []int
 	marker              bool
 	maxSessions         int
 	maxCursors          int
 }
-
-type planned struct{ code int }
 
 func (s *Server) change(f func(*faults)) {
 	s.faults.mu.Lock()
@@ -121,20 +121,16 @@ func (s *Server) ListenerDown(down bool) error {
 // FailNext answers the next n statements with that code instead of asking the handler. Codes after which Oracle is gone
 // (3113, 1089 …) close the connection too. What the double answers itself for the drivers' sake never fails.
 func (s *Server) FailNext(code, n int) {
-	s.change(func(f *faults) {
-		for range n {
-			f.next = append(f.next, planned{code})
-		}
-	})
+	s.change(func(f *faults) { f.next = append(f.next, slices.Repeat([]int{code}, n)...) })
 }
 
 // FailNth answers the nth statement from now (1 is the next) with that code.
 func (s *Server) FailNth(code, nth int) {
 	s.change(func(f *faults) {
 		for len(f.next) < nth {
-			f.next = append(f.next, planned{})
+			f.next = append(f.next, 0)
 		}
-		f.next[nth-1] = planned{code}
+		f.next[nth-1] = code
 	})
 }
 
@@ -161,7 +157,7 @@ func (s *Server) fails(tag string) *Error {
 	code := 0
 	s.change(func(f *faults) {
 		if len(f.next) > 0 {
-			code, f.next = f.next[0].code, f.next[1:]
+			code, f.next = f.next[0], f.next[1:]
 		}
 		if code == 0 {
 			code = f.tags[tag]
@@ -176,21 +172,31 @@ func (s *Server) fails(tag string) *Error {
 	return &Error{Code: code}
 }
 
+// FailLogins refuses the next n logins with that code, passwords being right (28000, 28001, 1033).
+func (s *Server) FailLogins(code, n int) {
+	s.change(func(f *faults) { f.logins = append(f.logins, slices.Repeat([]int{code}, n)...) })
+}
+
+func (s *Server) failsLogin() (e *Error) {
+	s.change(func(f *faults) { e, f.logins = firstFailure(f.logins) })
+	return e
+}
+
+// firstFailure takes the first code off a list.
+func firstFailure(codes []int) (*Error, []int) {
+	if len(codes) == 0 {
+		return nil, nil
+	}
+	return &Error{Code: codes[0]}, codes[1:]
+}
+
 // FailCommits makes the next n commits fail with that code and roll back.
 func (s *Server) FailCommits(code, n int) {
-	s.change(func(f *faults) {
-		for range n {
-			f.commits = append(f.commits, code)
-		}
-	})
+	s.change(func(f *faults) { f.commits = append(f.commits, slices.Repeat([]int{code}, n)...) })
 }
 
 func (s *Server) failsCommit() (e *Error) {
-	s.change(func(f *faults) {
-		if len(f.commits) > 0 {
-			e, f.commits = &Error{Code: f.commits[0]}, f.commits[1:]
-		}
-	})
+	s.change(func(f *faults) { e, f.commits = firstFailure(f.commits) })
 	return e
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
-	"time"
 )
 
 // A conn is one client's connection. Two goroutines serve it: one reads packets into the inbox, the other answers. Only
@@ -38,7 +37,8 @@ type conn struct {
 	lobs    lobs
 
 	// failing is the cursor that the running call uses, named in the answer of its failure.
-	failing int
+	failing   int
+	committed bool // the running call has committed
 
 	budget     int64 // bytes to send until the connection drops; below 0: none
 	budgetTurn int64 // of the fault that the budget belongs to
@@ -212,80 +212,6 @@ func (c *conn) prepare(code byte) (name string, run func(context.Context) error)
 	return "", nil
 }
 
-// answer runs a call and sends what came of it. Whatever ends the call early takes the place of its answer.
-func (c *conn) answer(name string, run func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	defer cancel(nil)
-	c.failing = 0
-	c.in.begin(cancel)
-	err := c.delay(ctx, name)
-	if err == nil && c.gone {
-		err = &Error{Code: 1012}
-	}
-	if err == nil && !c.killed.Load() {
-		err = run(ctx)
-	}
-	broken, lost := c.in.end()
-	switch {
-	case c.killed.Load():
-		c.w.reset()
-		c.fault(&Error{Code: 28})
-		_ = c.flush()
-		return errKilled
-	case lost != nil && c.ctx.Err() != nil:
-		return lost
-	case broken:
-		c.w.reset()
-		return errBreak
-	case lost != nil:
-		return lost
-	case err == nil && name == "commit" && c.srv.losesCommit():
-		return errEnd
-	case err == nil:
-		return c.flushAnswer()
-	}
-	c.w.reset()
-	oracle := asError(err)
-	if c.srv.byMarker() {
-		if err := c.announce(); err != nil {
-			return err
-		}
-	}
-	c.fault(oracle)
-	if err := c.flushAnswer(); err != nil {
-		return err
-	}
-	if endsSession(oracle.Code) {
-		return errKilled
-	}
-	return nil
-}
-
-// asError is what the client is told.
-func asError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
-		return e
-	}
-	return &Error{Code: 600, Message: "internal error code: " + err.Error()}
-}
-
-// delay waits for the latency of the fault methods.
-func (c *conn) delay(ctx context.Context, name string) error {
-	d := c.srv.latency(name)
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // plain answers with a status, or fails.
 func (c *conn) plain(err error) error {
 	if err == nil {
@@ -302,8 +228,11 @@ func (c *conn) commit() error {
 		return e
 	}
 	if h, ok := c.srv.cfg.Handler.(TxHandler); ok && !c.gone {
-		return h.Commit(c.sess)
+		if err := h.Commit(c.sess); err != nil {
+			return err
+		}
 	}
+	c.committed = true
 	return nil
 }
 
@@ -320,6 +249,10 @@ func (c *conn) openSession(user string, pairs map[string]string) *Error {
 		Values: map[string]any{}, Settings: map[string]string{},
 	}
 	c.shown.set(c.sess)
+	if e := c.srv.failsLogin(); e != nil {
+		c.sess = nil
+		return e
+	}
 	if refusal := c.srv.admit(c); refusal != nil {
 		c.sess = nil
 		return refusal
@@ -335,78 +268,4 @@ func (c *conn) endSession() {
 	c.rollback()
 	c.gone = true
 	c.srv.discharge(c)
-}
-
-// breakDance answers a client's break: a marker, the client's reset, a reset, the error. Drivers read exactly one packet
-// between their reset and the error.
-func (c *conn) breakDance() error {
-	c.w.reset()
-	if err := c.announce(); err != nil {
-		return err
-	}
-	c.srv.count(func(st *Stats) { st.Breaks++ })
-	c.fault(&Error{Code: 1013})
-	return c.flush()
-}
-
-// announce ends what the client is waiting for with markers, and throws away what it sent meanwhile.
-func (c *conn) announce() error {
-	if err := c.send(markerPacket(markerBreak)); err != nil {
-		return err
-	}
-	for {
-		p, err := c.in.pop()
-		if err != nil {
-			return err
-		}
-		if p.kind == packetMarker && len(p.body) >= 3 && p.body[2] == markerReset {
-			break
-		}
-	}
-	c.r.drop()
-	return c.send(markerPacket(markerReset))
-}
-
-func markerPacket(kind byte) []byte {
-	return appendPacket(nil, packetMarker, true, []byte{1, 0, kind})
-}
-
-// flush sends the answer that was put together.
-func (c *conn) flush() error {
-	err := c.send(appendData(nil, c.w.b))
-	c.w.reset()
-	return err
-}
-
-// flushAnswer is flush for calls, which faults may cut in half.
-func (c *conn) flushAnswer() error {
-	if c.srv.halves() {
-		b := appendData(nil, c.w.b)
-		_, err := c.nc.Write(b[:len(b)-(len(b)-headerSize)/2-1])
-		c.w.reset()
-		for err == nil {
-			_, err = c.in.pop()
-		}
-		return err
-	}
-	return c.flush()
-}
-
-// send writes whole packets, as far as a fault lets it.
-func (c *conn) send(b []byte) error {
-	if n, turn := c.srv.dropBudget(); turn != c.budgetTurn {
-		c.budget, c.budgetTurn = n, turn
-	}
-	drop := c.budget >= 0 && int64(len(b)) > c.budget
-	if drop {
-		b = b[:c.budget]
-	} else if c.budget >= 0 {
-		c.budget -= int64(len(b))
-	}
-	_, err := c.nc.Write(b)
-	c.srv.packetOut(len(b))
-	if drop {
-		return errEnd
-	}
-	return err
 }

@@ -35,12 +35,8 @@ func (c *conn) summary(s summary) {
 
 // fault answers with an error.
 func (c *conn) fault(e *Error) {
-	told := *e
-	if told.Message == "" {
-		told.Message = meaning(e.Code)
-	}
 	c.srv.count(func(st *Stats) { st.Errors[e.Code]++ })
-	c.summary(summary{code: e.Code, text: told.text(), pos: e.Pos, cursor: c.failing})
+	c.summary(summary{code: e.Code, text: e.text(), pos: e.Pos, cursor: c.failing})
 }
 
 // meanings are Oracle's texts of the codes that tests inject or the double gives by itself.
