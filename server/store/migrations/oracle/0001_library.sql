@@ -23,7 +23,7 @@ WHEN NOT MATCHED THEN INSERT (id, generation) VALUES (n.id, 0)
 CREATE TABLE TOMEHUB_OWNERS (
   id         NUMBER(10) NOT NULL,
   owner      VARCHAR2(256 CHAR), /* empty for the shared library, number 0, alone */
-  generation NUMBER(19) NOT NULL, /* of the last change of this owner2019s part */
+  generation NUMBER(19) NOT NULL, /* of the last change of what the owner has */
   CONSTRAINT TOMEHUB_OWNERS_PK PRIMARY KEY (id),
   CONSTRAINT TOMEHUB_OWNERS_NAME UNIQUE (owner),
   CONSTRAINT TOMEHUB_OWNERS_MOST CHECK (id BETWEEN 0 AND 2097151),
