@@ -3,7 +3,7 @@ GO      ?= go
 PKG     := ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test race lint bench bench-large bench-http faults docs ci clean
+.PHONY: help build test race lint bench bench-large bench-http faults oracle live docs ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ bench-http: ## a cached search against a bare gin handler, per CPU second (needs
 
 faults: ## faults of processes, databases and clients in their long form (many minutes)
 	TOMEHUB_FAULTS=full $(GO) test -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
+
+oracle: ## the free edition of Oracle in a container, for `make live` (needs docker compose)
+	docker compose -f deploy/compose.oracle.yaml up --detach --wait
+
+live: ## the tests that want a real Oracle; TOMEHUB_TEST_ORACLE=user/password@host:port/service, a schema to be emptied
+	TOMEHUB_TEST_ORACLE=$${TOMEHUB_TEST_ORACLE:-tomehub/tomehub@127.0.0.1:1521/FREEPDB1} $(GO) test -count=1 -timeout 50m -run '^TestLiveOracle' -v ./server/store
 
 docs: ## write docs/flags.md anew from the program
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update
