@@ -22,8 +22,8 @@ import (
 	"github.com/tomehub/tomehub/server/store/storetest"
 )
 
-// liveSetting names the Oracle database that the LiveOracle tests may use: user/password@address,
-// the address in any form of DB_DSN. Everything of TomeHub's in that user's schema is dropped.
+// liveSetting names the Oracle database that the LiveOracle tests may use:
+// user/password@host:port/service. Everything of TomeHub's in that user's schema is dropped.
 const liveSetting = "TOMEHUB_TEST_ORACLE"
 
 // liveLogin reads liveSetting. The last @ divides, because a password may hold one; an address never does.
@@ -81,7 +81,9 @@ func connectLive(ctx context.Context, login pool.Oracle) (*liveOracle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.PingContext(ctx); err != nil {
+	db.SetMaxOpenConns(1)
+	// A session that a test broke off may hold its locks for a moment longer.
+	if _, err := db.ExecContext(ctx, "ALTER SESSION SET DDL_LOCK_TIMEOUT = 60"); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("log in as %s at %s: %w", login.User, login.DSN, err)
 	}
