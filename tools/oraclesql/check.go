@@ -93,6 +93,10 @@ func checkStatement(text string) []fault {
 	if len(l.faults) == 0 && next.GetTokenType() != antlr.TokenEOF {
 		l.faults = append(l.faults, fault{next.GetLine(), fmt.Sprintf("column %d: %q after the end of the statement", next.GetColumn()+1, next.GetText())})
 	}
+	end := own[len(own)-1].GetLine() // not the line of the semicolon that was added
+	for i := range l.faults {
+		l.faults[i].line = min(l.faults[i].line, end)
+	}
 	faults := slices.Concat(l.faults, comment, dialect(own, block))
 	for _, e := range expressions {
 		for _, f := range checkStatement(e.text) {

@@ -15,6 +15,12 @@ var foreign = []string{
 	"NOW", "RANDOM", "STRFTIME", "STRING_AGG", "UNIXEPOCH",
 }
 
+// foreignTypes are to the grammar the names of somebody's object types; Oracle 19c would answer ORA-00902.
+var foreignTypes = []string{
+	"BIGINT", "BIGSERIAL", "BOOL", "BOOLEAN", "BYTEA", "DATETIME", "DOUBLE", "INT8", "JSONB", "LONGTEXT", "MEDIUMTEXT", "SERIAL", "TEXT",
+	"TIMESTAMPTZ", "TINYINT", "UUID",
+}
+
 // dialect refuses what the grammar lets through and Oracle 19c or its drivers do not, or
 // understand in a way that nobody means.
 func dialect(tokens []antlr.Token, block bool) []fault {
@@ -25,6 +31,7 @@ func dialect(tokens []antlr.Token, block bool) []fault {
 		}
 		return strings.ToUpper(tokens[i].GetText())
 	}
+	table := (text(0) == "CREATE" || text(0) == "ALTER") && slices.Contains([]string{text(1), text(2), text(3)}, "TABLE")
 	for i := range tokens {
 		message := ""
 		switch word := text(i); {
@@ -38,6 +45,8 @@ func dialect(tokens []antlr.Token, block bool) []fault {
 			message = fmt.Sprintf("%s: SQL has no booleans before 23ai", word)
 		case text(i+1) == "(" && text(i-1) != "." && slices.Contains(foreign, word):
 			message = fmt.Sprintf("%s: not a function of Oracle (ORA-00904)", word)
+		case table && slices.Contains(foreignTypes, word) && slices.Contains([]string{"(", ",", "ADD"}, text(i-2)):
+			message = fmt.Sprintf("%s: not a type of Oracle 19c (ORA-00902)", word)
 		case word == "CONTAINS" && text(i+1) == "(" && (text(closing(tokens, i+1)+1) != ">" || text(closing(tokens, i+1)+2) != "0"):
 			message = "CONTAINS gives a score from 0 to 100: compare it with > 0"
 		}

@@ -62,6 +62,10 @@ func TestPlanted(t *testing.T) {
 	f("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT)", "column")
 	f("CREATE TABLE t (id NUMBER(19)) WITHOUT ROWID", "column")
 	f("CREATE TABLE IF NOT EXISTS t (id NUMBER(19))", "column")
+	f("CREATE TABLE t (id NUMBER(19), name TEXT NOT NULL)", "TEXT: not a type")
+	f("CREATE GLOBAL TEMPORARY TABLE t (old BOOLEAN)", "BOOLEAN: not a type")
+	f("ALTER TABLE t ADD n BIGINT", "BIGINT: not a type")
+	f("CREATE TABLE t (text VARCHAR2(10 CHAR), id NUMBER, CONSTRAINT t_pk PRIMARY KEY (text))", "")
 	f("DROP INDEX i FORCE", "")
 	f("DROP INDEX i CASCADE", "column")
 }
@@ -98,6 +102,7 @@ func TestPlaces(t *testing.T) {
 	f(files(nil), 0, false, "3 statements in 2 files, 0 faults")
 	f(files(fstest.MapFS{"store/sql/oracle/a.sql": {Data: []byte("/* a */\nSELECT 1 FROM DUAL\nLIMIT 1")}}), 1, false, "store/sql/oracle/a.sql:3: ")
 	f(files(fstest.MapFS{"store/migrations/oracle/0001_a.sql": {Data: []byte("CREATE TABLE t (id NUMBER)\n/\nDROP TABLE t\n/\nDROP TABLE u;\n/\n")}}), 1, false, "0001_a.sql:5: a semicolon")
+	f(files(fstest.MapFS{"store/sql/oracle/a.sql": {Data: []byte("/* a */\nSELECT 1\n\n")}}), 1, false, "a.sql:2: ") // what is missing, is missing at the end
 	f(files(fstest.MapFS{"store/sql/oracle/a.sql": {Data: []byte("\n")}}), 1, false, "a.sql:1: no statement")
 	f(files(fstest.MapFS{"store/sql/oracle/ping.sql": nil}), 0, true, "sql/oracle: nothing was checked")
 	f(files(fstest.MapFS{"store/migrations/oracle/0001_a.sql": nil}), 0, true, "migrations/oracle: nothing was checked")
