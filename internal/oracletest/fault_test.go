@@ -186,11 +186,15 @@ func TestFaultFatalCode(t *testing.T) {
 	s := start(t, Config{})
 	db := open(t, s, 1)
 	wantOne(t, db)
-	s.FailNext(3113, 1)
+	s.FailNext(3113, 1) // which go-ora knows
 	if err := one(t.Context(), db); err != nil && code(err) != 3113 && !errors.Is(err, driver.ErrBadConn) {
 		t.Errorf("got %v", err)
 	}
 	await(t, "the session ends", func() bool { return s.Stats().SessionsClosed == 1 })
+	wantOne(t, db)
+	s.FailNext(2399, 1) // which it takes for any other error
+	wantCode(t, one(t.Context(), db), 2399)
+	await(t, "the session ends", func() bool { return s.Stats().SessionsClosed == 2 })
 }
 
 func TestFaultCommits(t *testing.T) {

@@ -125,6 +125,20 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
+// A client that goes on sending after its session has ended does not hold the server back.
+func TestFloodedSessionEnds(t *testing.T) {
+	s := start(t, Config{})
+	connect := packetsOf(recorded(t))[0]
+	b := appendPacket(nil, connect.kind, false, connect.body)
+	for range 2 * maxQueued / sdu {
+		b = appendPacket(b, packetData, true, make([]byte, sdu))
+	}
+	s.serve(&replay{Reader: bytes.NewReader(b)})
+	if n := s.Stats().PacketsIn; n < maxQueued/sdu {
+		t.Errorf("%d packets were read; the queue was never full", n)
+	}
+}
+
 // replay is a connection whose client said everything at once, and left.
 type replay struct {
 	nowhere

@@ -193,3 +193,47 @@ func TestCloseEndsHandlers(t *testing.T) {
 		t.Error("the call ended well")
 	}
 }
+
+// Breaks at the edge of a call: whichever comes first, no later call gets another's answer. A break that comes too late
+// may take the next call with it, as ORA-01013.
+func TestLateBreaksNeverShiftAnswers(t *testing.T) {
+	if raceDetector {
+		t.Skip("go-ora 2.8.24 races with itself when a context ends (network/session.go: breakConn)")
+	}
+	const q = "SELECT :n FROM DUAL"
+	entered := make(chan struct{}, 1)
+	s := start(t, Config{Handler: HandlerFunc(func(_ context.Context, c *Call) (*Result, error) {
+		select {
+		case entered <- struct{}{}:
+		default:
+		}
+		return &Result{Columns: []Column{{Name: "N", Type: Number}}, Rows: [][]Value{c.Rows[0]}}, nil
+	})})
+	db := open(t, s, 1)
+	ask := func(ctx context.Context, n int) {
+		t.Helper()
+		var got int
+		if err := db.QueryRowContext(ctx, q, n).Scan(&got); err == nil && got != n {
+			t.Fatalf("asked %d, got %d", n, got)
+		}
+	}
+	for i := range 1000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); <-entered; cancel() }()
+		ask(ctx, 2*i)
+		select { // the query may have been cut off before it came to the handler
+		case entered <- struct{}{}:
+		case <-done:
+		}
+		<-done
+		select {
+		case <-entered:
+		default:
+		}
+		ask(t.Context(), 2*i+1)
+	}
+	if s.Stats().Breaks == 0 {
+		t.Error("no break came in time")
+	}
+}

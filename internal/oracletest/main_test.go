@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -150,5 +149,3 @@ func blocked(entered chan<- struct{}) func(context.Context, *Call) (*Result, err
 		return nil, ctx.Err()
 	}
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -69,7 +69,7 @@ func (cfg *Config) validate() error {
 	}
 	for name := range cfg.Users {
 		if name != strings.ToUpper(name) {
-			errs = append(errs, fmt.Errorf("Users has %q; names are in upper case", name))
+			errs = append(errs, fmt.Errorf("%q among Users; names are in upper case", name))
 		}
 	}
 	return errors.Join(errs...)
