@@ -254,6 +254,20 @@ func TestOracleAnnounces(t *testing.T) {
 	if n, _, err := s.Totals(t.Context(), store.Scope{}); err != nil || n != 2 {
 		t.Errorf("%d books, %v", n, err)
 	}
+	// The client's leaving once the book is stored does not keep it from being announced.
+	ctx, leave := context.WithCancel(t.Context())
+	locks = 0
+	db.answer(func(c *oracletest.Call) (*oracletest.Result, error) {
+		if c.Tag == "library_lock" {
+			if locks++; locks == 2 {
+				leave()
+			}
+		}
+		return nil, nil
+	})
+	if in, err := s.Ingest(ctx, aBook("", "3", "word")); err != nil || in.Generation != 5 {
+		t.Errorf("third book has generation %d, %v, want 5", in.Generation, err)
+	}
 }
 
 // TestOracleSecondLine holds that the index over hashes keeps a book from being stored twice when
