@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -16,7 +17,7 @@ const (
 // arrays gathers the rows of a statement and sends them as arrays, many rows in a round trip.
 func (o *Oracle) arrays(tx *pool.Tx) each {
 	return func(ctx context.Context, st *statement, do func(execer) error) error {
-		a := array{send: func(binds []any) error { return o.trace.exec(ctx, tx, st, binds...) }}
+		a := array{most: o.arrayRows, send: func(binds []any) error { return o.trace.exec(ctx, tx, st, binds...) }}
 		if err := do(a.add); err != nil {
 			return err
 		}
@@ -27,6 +28,7 @@ func (o *Oracle) arrays(tx *pool.Tx) each {
 // array is the rows of one statement that wait to be sent, column by column.
 type array struct {
 	send  func(binds []any) error // an array for each parameter, or a value for each
+	most  int                     // rows sent at once; 0: maxArrayRows
 	cols  []column
 	rows  int
 	bytes int // of texts
@@ -48,7 +50,7 @@ func (a *array) add(values ...any) error {
 		}
 		return a.send(alone(values))
 	}
-	if a.rows == maxArrayRows || a.rows > 0 && a.bytes+size > maxArrayBytes {
+	if a.rows == cmp.Or(a.most, maxArrayRows) || a.rows > 0 && a.bytes+size > maxArrayBytes {
 		if err := a.flush(); err != nil {
 			return err
 		}

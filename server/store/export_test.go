@@ -48,3 +48,6 @@ func Checksum(dialect string, version int) string {
 	}
 	return all[version-1].checksum
 }
+
+// SetArrayRows has s send that many rows at once.
+func SetArrayRows(s *Oracle, rows int) { s.arrayRows = rows }

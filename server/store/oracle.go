@@ -20,7 +20,8 @@ var ErrSchema = errors.New("library lacks its schema, or the newest step of it: 
 // the database, at most every 200 ms.
 type Oracle struct {
 	*core
-	st oracleStatements
+	st        oracleStatements
+	arrayRows int // rows sent at once; 0: maxArrayRows
 }
 
 // oracleStatements are those that this dialect alone has.

@@ -57,7 +57,7 @@ func (o *Oracle) Ingest(ctx context.Context, b NewBook) (Ingested, error) {
 }
 
 func (o *Oracle) ingest(ctx context.Context, number int64, b NewBook) (done Ingested, err error) {
-	err = o.write(ctx, o.writes.ownerLock, func(tx *pool.Tx) error {
+	err = o.transact(ctx, o.writes.ownerLock, func(tx *pool.Tx) error {
 		in := ingest{c: o.core, tx: tx, book: b, each: o.arrays(tx)}
 		done, err = o.store(ctx, number, &in)
 		return err
@@ -134,7 +134,7 @@ func (o *Oracle) announce(ctx context.Context, number, stored int64) int64 {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
 	defer cancel()
 	generation := stored
-	err := o.write(ctx, o.st.libraryLock, func(tx *pool.Tx) (err error) {
+	err := o.transact(ctx, o.st.libraryLock, func(tx *pool.Tx) (err error) {
 		generation, err = o.advance(ctx, tx, number)
 		return err
 	})
@@ -144,6 +144,27 @@ func (o *Oracle) announce(ctx context.Context, number, stored int64) int64 {
 		return stored
 	}
 	return generation
+}
+
+// transactTries is how often a transaction begins, when sessions are lost before its commit.
+const transactTries = 3
+
+// transact is write, begun again on another session when its own is lost before the commit: all
+// of it is undone then. A commit whose answer is lost is not repeated; whether it was made, nobody
+// here knows, and who sends the book again is told.
+func (o *Oracle) transact(ctx context.Context, first *statement, do func(*pool.Tx) error) error {
+	for try := 1; ; try++ {
+		done := false
+		err := o.write(ctx, first, func(tx *pool.Tx) error {
+			err := do(tx)
+			done = err == nil
+			return err
+		})
+		lost, ok := errors.AsType[*pool.OracleError](err)
+		if !ok || lost.Class != pool.Retry || done || try == transactTries || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // number runs a statement that gives one number or no row.
@@ -176,7 +197,7 @@ func (o *Oracle) enterOwner(ctx context.Context, name string) (number int64, err
 	if err != nil || known {
 		return number, err
 	}
-	err = o.write(ctx, o.st.libraryLock, func(tx *pool.Tx) error {
+	err = o.transact(ctx, o.st.libraryLock, func(tx *pool.Tx) error {
 		// Under the library's lock no two take the same number.
 		if _, _, err := o.number(ctx, tx, o.st.libraryLock); err != nil {
 			return err
@@ -215,7 +236,7 @@ func (o *Oracle) DeleteBook(ctx context.Context, owner string, id int64) error {
 	}
 	var generation int64
 	if err == nil {
-		err = o.write(ctx, o.writes.ownerLock, func(tx *pool.Tx) error {
+		err = o.transact(ctx, o.writes.ownerLock, func(tx *pool.Tx) error {
 			generation, err = o.deleteBook(ctx, tx, number, id)
 			return err
 		})

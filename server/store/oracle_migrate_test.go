@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -80,26 +81,36 @@ func TestOracleMigrateCutOff(t *testing.T) {
 	}
 }
 
-func TestOracleMigrateTwice(t *testing.T) {
+// TestOracleMigrateAtOnce has four migrations find the schema missing before the first makes it.
+func TestOracleMigrateAtOnce(t *testing.T) {
 	db := startOracle(t)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	applied := 0
-	for range 4 {
-		pools := db.pools(t)
+	all := make([]*pool.Pools, 4)
+	for i := range all {
+		all[i] = db.pools(t)
+	}
+	var looked, wg sync.WaitGroup
+	looked.Add(len(all))
+	var looks atomic.Int32
+	db.answer(func(c *oracletest.Call) (*oracletest.Result, error) {
+		if c.Tag == "migrations" && looks.Add(1) <= int32(len(all)) {
+			looked.Done()
+			looked.Wait()
+		}
+		return nil, nil
+	})
+	var applied atomic.Int32
+	for _, pools := range all {
 		wg.Go(func() {
 			got, err := store.MigrateOracle(t.Context(), pools, store.Options{})
 			if err != nil {
 				t.Error(err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			applied += len(got)
+			applied.Add(int32(len(got)))
 		})
 	}
 	wg.Wait()
-	if applied != 1 {
-		t.Errorf("%d migrations say that they applied the one step", applied)
+	if n := applied.Load(); n != 1 {
+		t.Errorf("%d migrations say that they applied the one step", n)
 	}
 }
 

@@ -254,6 +254,20 @@ func TestOracleAnnounces(t *testing.T) {
 	if n, _, err := s.Totals(t.Context(), store.Scope{}); err != nil || n != 2 {
 		t.Errorf("%d books, %v", n, err)
 	}
+	// The client's leaving once the book is stored does not keep it from being announced.
+	ctx, leave := context.WithCancel(t.Context())
+	locks = 0
+	db.answer(func(c *oracletest.Call) (*oracletest.Result, error) {
+		if c.Tag == "library_lock" {
+			if locks++; locks == 2 {
+				leave()
+			}
+		}
+		return nil, nil
+	})
+	if in, err := s.Ingest(ctx, aBook("", "3", "word")); err != nil || in.Generation != 5 {
+		t.Errorf("third book has generation %d, %v, want 5", in.Generation, err)
+	}
 }
 
 // TestOracleSecondLine holds that the index over hashes keeps a book from being stored twice when
@@ -305,5 +319,53 @@ func TestOracleIngestIsWhole(t *testing.T) {
 	}
 	if in := db.ingest(t, s, aBook("", "1", "word")); in.BookID != 1 || in.Duplicate {
 		t.Errorf("and at last: %+v", in)
+	}
+}
+
+// TestOracleLostCommit loses the answer to a commit: the client is told of an error, and finds
+// the book stored, once, when it sends it again.
+func TestOracleLostCommit(t *testing.T) {
+	db := startOracle(t)
+	s := db.open(t, store.Options{})
+	db.server.LoseCommits(1)
+	if in, err := s.Ingest(t.Context(), aBook("", "1", "word")); err == nil {
+		t.Errorf("stored as %+v, and nobody said so", in)
+	}
+	if again := db.ingest(t, s, aBook("", "1", "word")); !again.Duplicate || again.BookID != 1 {
+		t.Errorf("sent again it is %+v", again)
+	}
+	if b, p, err := s.Totals(t.Context(), store.Scope{}); err != nil || b != 1 || p != 2 {
+		t.Errorf("%d books and %d passages, %v", b, p, err)
+	}
+}
+
+// TestOracleKilledIngest kills the sessions at each statement of an ingest. Once, and it is begun
+// again; each time, and it is an error that leaves nothing of the book.
+func TestOracleKilledIngest(t *testing.T) {
+	db := startOracle(t)
+	s := db.open(t, store.Options{})
+	books := 0
+	for _, step := range []string{"owner_lock", "content_add", "relation_add", "library_lock", "owner_touch"} {
+		for _, times := range []int{100, 1} {
+			kills := 0
+			db.answer(func(c *oracletest.Call) (*oracletest.Result, error) {
+				if c.Tag == step && kills < times {
+					kills++
+					db.server.KillSessions()
+				}
+				return nil, nil
+			})
+			in, err := s.Ingest(t.Context(), aBook("", step, "word"))
+			db.answer(nil)
+			if times == 1 {
+				books++
+			}
+			if (err == nil) != (times == 1) || in.Duplicate || kills < 1 || kills > min(times, 3) {
+				t.Errorf("killed at %s, %d times at most, %d times: %+v, %v", step, times, kills, in, err)
+			}
+			if b, p, err := s.Totals(t.Context(), store.Scope{}); err != nil || b != books || p != 2*books {
+				t.Errorf("killed at %s, %d times: %d books and %d passages, want %d; %v", step, kills, b, p, books, err)
+			}
+		}
 	}
 }

@@ -58,7 +58,7 @@ func TestOracleTextFits(t *testing.T) {
 
 // TestOracleWords holds that a text's words and a query's are the same, whatever their length.
 func TestOracleWords(t *testing.T) {
-	long, other := strings.Repeat("ü", 40), strings.Repeat("ü", 40)+"x"
+	long, other := strings.Repeat("д", 40), strings.Repeat("д", 40)+"x"
 	text := oracleWords(words.IndexText("short " + long + ", " + other + " end"))
 	for _, w := range []string{"short", long, other, "end"} {
 		q, err := ParseQuery(w)
