@@ -112,8 +112,10 @@ func TestScores(t *testing.T) {
 	}
 	f("RARE", scored{7, 24}, scored{9, 8})                // 3f(1 + log10(100/2))
 	f("COMMON", scored{0, 3}, scored{1, 3}, scored{2, 3}) // the same scores in the order of ids
-	if got := x.search([]term{{"RARE"}, {"COMMON"}}, span{1, 0}); len(got) != 2 || got[0].score != 3 {
-		t.Errorf("of both: %v, want the lower score of each", got)
+	for _, terms := range [][]term{{{"RARE"}, {"COMMON"}}, {{"COMMON"}, {"RARE"}}} {
+		if got := x.search(terms, span{1, 0}); len(got) != 2 || got[0].score != 3 {
+			t.Errorf("of both: %v, want the lower score of each", got)
+		}
 	}
 	texts = map[int64]string{1000: strings.Repeat("many ", 90)}
 	x.add(texts)
