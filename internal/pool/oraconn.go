@@ -80,7 +80,12 @@ func (c *oraConn) protect(f func() error) (err error) {
 
 // judge gives an error its class and marks the session broken after all but a plain answer.
 func (c *oraConn) judge(err error) error {
-	if err == nil || err == io.EOF || errors.Is(err, ErrBinds) {
+	if err == nil || errors.Is(err, ErrBinds) {
+		return err
+	}
+	// The driver says io.EOF at the end of the rows, and when the socket ended: among rows that would
+	// be an answer cut short, which nobody could tell from a whole one.
+	if err == io.EOF && c.wire.failed() == nil {
 		return err
 	}
 	oe, ok := asOracle(err)

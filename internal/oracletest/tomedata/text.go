@@ -183,34 +183,20 @@ func both(a, b []scored) []scored {
 	return all
 }
 
-// scores returns the rows of the span that have the term.
+// scores returns the rows of the span that have the term. How many rows of all owners have it weighs in.
 func (x *textIndex) scores(t term, in span) []scored {
 	list := x.words[t[0]]
-	frequency := func(p posting) int { return len(p.at) }
-	n := len(list)
 	if len(t) > 1 {
-		others := make([][]posting, len(t)-1)
-		for i, w := range t[1:] {
-			others[i] = x.words[w]
-		}
-		frequency = func(p posting) int { return phrases(p, others) }
-		n = 0
-		for _, p := range list { // how many rows of all owners have it weighs in the score
-			if frequency(p) > 0 {
-				n++
-			}
-		}
+		list = x.phrases(t)
 	}
-	if n == 0 {
+	if len(list) == 0 {
 		return nil
 	}
-	rarity := 1 + math.Log10(float64(x.docs)/float64(n))
-	found := make([]scored, 0, n)
+	rarity := 1 + math.Log10(float64(x.docs)/float64(len(list)))
+	found := make([]scored, 0, len(list))
 	take := func(part []posting) {
 		for _, p := range part {
-			if f := frequency(p); f > 0 {
-				found = append(found, scored{p.id, salton(f, rarity)})
-			}
+			found = append(found, scored{p.id, salton(len(p.at), rarity)})
 		}
 	}
 	end, _ := position(list, sharedEnd)
@@ -228,29 +214,48 @@ func salton(f int, rarity float64) int64 {
 	return int64(min(100, max(1, math.Floor(3*float64(f)*rarity))))
 }
 
-// phrases counts where the words of others follow p's, each by one place.
-func phrases(p posting, others [][]posting) (n int) {
-	rows := make([][]int32, len(others))
-	for i, list := range others {
-		at, ok := position(list, p.id)
-		if !ok {
-			return 0
-		}
-		rows[i] = list[at].at
+// phrases returns where the words of t follow each other: in all lists at once, each read once.
+func (x *textIndex) phrases(t term) (found []posting) {
+	rest := make([][]posting, len(t)-1)
+	for i, w := range t[1:] {
+		rest[i] = x.words[w]
 	}
-	for _, start := range p.at {
+	places := make([][]int32, len(rest))
+rows:
+	for _, p := range x.words[t[0]] {
+		for i := range rest {
+			for len(rest[i]) > 0 && rest[i][0].id < p.id {
+				rest[i] = rest[i][1:]
+			}
+			if len(rest[i]) == 0 {
+				return found
+			}
+			if rest[i][0].id > p.id {
+				continue rows
+			}
+			places[i] = rest[i][0].at
+		}
+		if at := together(p.at, places); len(at) > 0 {
+			found = append(found, posting{p.id, at})
+		}
+	}
+	return found
+}
+
+// together returns the places of first that the places of the other words follow, each by one.
+func together(first []int32, others [][]int32) (at []int32) {
+	for _, start := range first {
 		whole := true
-		for i, places := range rows {
-			if _, ok := slices.BinarySearch(places, start+int32(i)+1); !ok {
-				whole = false
+		for i, places := range others {
+			if whole = slices.Contains(places, start+int32(i)+1); !whole { // a word is a few times in a passage
 				break
 			}
 		}
 		if whole {
-			n++
+			at = append(at, start)
 		}
 	}
-	return n
+	return at
 }
 
 // byScore orders matches best first, equal scores by their ids, in one pass: scores are 1 to 100 and

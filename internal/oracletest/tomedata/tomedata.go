@@ -203,3 +203,11 @@ func (d *Data) step(ctx context.Context, c *oracletest.Call) (*oracletest.Result
 	}
 	return &oracletest.Result{}, d.Commit(own)
 }
+
+// Open returns how many transactions have changes or locks now, and how many locks there are.
+func (d *Data) Open() (transactions, held int) {
+	d.sessions.Range(func(any, any) bool { transactions++; return true })
+	d.locks.mu.Lock()
+	defer d.locks.mu.Unlock()
+	return transactions, len(d.locks.held)
+}
