@@ -143,7 +143,7 @@ func TestStreamsThatCannotBeginHaveAStatus(t *testing.T) {
 		t.Helper()
 		s := newServer(t, testConfig(), Deps{Library: lib})
 		wantError(t, ask(t, s.Handler(), "GET", target, ""), status, code, part)
-		if report := s.streams.report(); report.Active != 0 || report.Completed+report.Failed+report.ClientGone != 0 {
+		if report := s.streams.report(); report.Active != 0 || report.Started+report.Completed+report.Failed+report.ClientGone != 0 {
 			t.Errorf("%s: %+v", target, report)
 		}
 	}
