@@ -83,3 +83,24 @@ func TestUnboundedStreamsAreCounted(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// The plan calls the streams critical above nine tenths of the slots.
+func TestStreamHealth(t *testing.T) {
+	cfg := testConfig()
+	cfg.Streams.Slots = 10
+	s := newServer(t, cfg, Deps{Library: echo()})
+	for taken := 1; taken <= 10; taken++ {
+		leave, err := s.streams.enter(t.Context(), "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		want := `"health":"ok"`
+		if taken > 9 {
+			want = `"health":"critical"`
+		}
+		if w := ask(t, s.Handler(), "GET", "/api/health/streams", ""); !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%d of 10 slots taken: %s, want %s", taken, w.Body, want)
+		}
+	}
+}

@@ -259,6 +259,8 @@ func TestStreamsAreRefusedOnceTheListenerIsClosed(t *testing.T) {
 	if w := ask(t, s.Handler(), "GET", "/api/search?q=a", ""); w.Code != 200 {
 		t.Errorf("a search, meanwhile: %d", w.Code)
 	}
+	s.handed.Store(true) // then a kept connection notices nothing
+	records(t, ask(t, s.Handler(), "GET", streamPath+"?q=a", ""))
 }
 
 // FuzzStream holds that a stream is whole lines of JSON with one end, whatever is asked and whatever answered.

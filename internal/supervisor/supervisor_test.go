@@ -520,6 +520,19 @@ func TestStopWhileWaitingForARestart(t *testing.T) {
 	})
 }
 
+// Whoever asks for a hand-over between two attempts has mended something and waits no longer.
+func TestHandOverEndsTheWaitForARestart(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		st.want(1, "the first").ends(1)
+		st.want(2, "at once after one failure").ends(1)
+		st.s.HandOver()
+		synctest.Wait()
+		if fresh := st.want(3, "asked for"); fresh.began != 0 {
+			t.Errorf("started after %v, want at once", fresh.began)
+		}
+	})
+}
+
 func TestForwardsToTheServingWorker(t *testing.T) {
 	play(t, testConfig(), func(st *stage) {
 		w := st.serving(time.Minute)
