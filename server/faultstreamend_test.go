@@ -128,6 +128,9 @@ func TestFaultPanics(t *testing.T) {
 		t.Errorf("%d streams panicked, want 5", panics.Load())
 	}
 	r.active(t, 0)
+	if s := r.Server.streams.report(); s.Started != 5 || s.Failed != 5 {
+		t.Errorf("%+v", s)
+	}
 	for i := range 1000 {
 		path := []string{"/api/search?q=a", streamPath + "?q=a"}[i%2]
 		res, err := c.Get(r.url + path)

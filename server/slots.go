@@ -64,7 +64,6 @@ func (s *streamSlots) enter(ctx context.Context, user string) (leave func(), err
 		s.uncountUser(user)
 		return nil, err
 	}
-	s.counts.started.Add(1)
 	s.active.begin()
 	return func() {
 		if s.gate != nil {
@@ -141,9 +140,9 @@ type streamReport struct {
 	Utilization   float64       `json:"utilization"`    // 0 without a bound
 	Waiting       int           `json:"waiting"`
 	Queue         int           `json:"queue"`
-	Started       int64         `json:"started"`
+	Started       int64         `json:"started"` // each ends as one of the next four
 	Completed     int64         `json:"completed"`
-	Failed        int64         `json:"failed"`      // ended with an error record
+	Failed        int64         `json:"failed"`      // ended with an error record, or cut by a panic
 	ClientGone    int64         `json:"client_gone"` // left before the end
 	Stalled       int64         `json:"stalled"`     // cut because the client did not read
 	Refused       refusedReport `json:"refused"`

@@ -43,7 +43,7 @@ func TestStreamSlotsRefuseByName(t *testing.T) {
 		f("bob", 0, "all 2 stream slots (MAX_CONCURRENT_STREAMS) are taken and 1 requests wait for one (--stream-queue), as many as may")
 		cancel()
 		wg.Wait()
-		want := streamReport{Active: 2, MaxConcurrent: 2, Utilization: 1, Queue: 1, Started: 2, Refused: refusedReport{QueueFull: 1, TimedOut: 1, PerUser: 1}}
+		want := streamReport{Active: 2, MaxConcurrent: 2, Utilization: 1, Queue: 1, Refused: refusedReport{QueueFull: 1, TimedOut: 1, PerUser: 1}}
 		if got := s.report(); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
@@ -73,7 +73,7 @@ func TestUnboundedStreamsAreCounted(t *testing.T) {
 		}
 		leave = append(leave, l)
 	}
-	if got, want := s.report(), (streamReport{Active: 300, Started: 300}); got != want {
+	if got, want := s.report(), (streamReport{Active: 300}); got != want {
 		t.Errorf("%+v", got)
 	}
 	for _, l := range leave {
@@ -81,5 +81,26 @@ func TestUnboundedStreamsAreCounted(t *testing.T) {
 	}
 	if got := s.report(); got.Active != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The plan calls the streams critical above nine tenths of the slots.
+func TestStreamHealth(t *testing.T) {
+	cfg := testConfig()
+	cfg.Streams.Slots = 10
+	s := newServer(t, cfg, Deps{Library: echo()})
+	for taken := 1; taken <= 10; taken++ {
+		leave, err := s.streams.enter(t.Context(), "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		want := `"health":"ok"`
+		if taken > 9 {
+			want = `"health":"critical"`
+		}
+		if w := ask(t, s.Handler(), "GET", "/api/health/streams", ""); !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%d of 10 slots taken: %s, want %s", taken, w.Body, want)
+		}
 	}
 }

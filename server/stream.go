@@ -98,6 +98,13 @@ func (s *Server) searchForStream(c *gin.Context, req searchRequest) (library.Sea
 func (s *Server) pour(c *gin.Context, req searchRequest, result library.SearchResult) {
 	x := exchangeOf(c)
 	out := s.beginStream(c)
+	s.streams.counts.started.Add(1)
+	panicked := true
+	defer func() {
+		if panicked {
+			s.streams.counts.failed.Add(1)
+		}
+	}()
 	begun := time.Now()
 	last := completeRecord{Status: streamComplete}
 	err := out.matches(req, result)
@@ -111,6 +118,7 @@ func (s *Server) pour(c *gin.Context, req searchRequest, result library.SearchRe
 		last.ExecutionTimeMS = float64(time.Since(x.start).Microseconds()) / 1000
 		err = out.record(last)
 	}
+	panicked = false
 	if err == nil {
 		s.streams.counts.completed.Add(1)
 		out.whole()

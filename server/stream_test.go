@@ -143,7 +143,7 @@ func TestStreamsThatCannotBeginHaveAStatus(t *testing.T) {
 		t.Helper()
 		s := newServer(t, testConfig(), Deps{Library: lib})
 		wantError(t, ask(t, s.Handler(), "GET", target, ""), status, code, part)
-		if report := s.streams.report(); report.Active != 0 || report.Completed+report.Failed+report.ClientGone != 0 {
+		if report := s.streams.report(); report.Active != 0 || report.Started+report.Completed+report.Failed+report.ClientGone != 0 {
 			t.Errorf("%s: %+v", target, report)
 		}
 	}
@@ -259,6 +259,8 @@ func TestStreamsAreRefusedOnceTheListenerIsClosed(t *testing.T) {
 	if w := ask(t, s.Handler(), "GET", "/api/search?q=a", ""); w.Code != 200 {
 		t.Errorf("a search, meanwhile: %d", w.Code)
 	}
+	s.handed.Store(true) // then a kept connection notices nothing
+	records(t, ask(t, s.Handler(), "GET", streamPath+"?q=a", ""))
 }
 
 // FuzzStream holds that a stream is whole lines of JSON with one end, whatever is asked and whatever answered.

@@ -224,12 +224,12 @@ func (c *serveSettings) registerLife(s *settings) {
 func (c *serveSettings) registerMemory(s *settings) {
 	d := memory.DefaultConfig()
 	c.memoryMonitor, c.memoryRestart, c.memoryInterval = true, d.Restart, d.Interval
-	s.add(boolValue{&c.memoryMonitor}, "memory-monitor", "TOMEHUB_MEMORY_MONITOR", "watch the memory, and refuse ingests while it is critical (A2)")
+	s.add(boolValue{&c.memoryMonitor}, "memory-monitor", "TOMEHUB_MEMORY_MONITOR", "watch the memory, and refuse ingests and streams while it is critical (A2)")
 	s.add(boolValue{&c.memoryRestart}, "memory-restart", "TOMEHUB_MEMORY_RESTART", "leave in good order with exit code 75 before memory runs out (C3); needs --memory-monitor and a supervisor that starts the server again")
 	s.add(durationValue{&c.memoryInterval, 100 * time.Millisecond, 10 * minute}, "memory-interval", "TOMEHUB_MEMORY_INTERVAL", "time between the checks of memory that are logged; looks in between are more frequent")
 	c.memoryWarning, c.memoryCritical, c.memoryLimitRatio = d.Warning, d.Critical, 0.75
 	s.add(numberValue{&c.memoryWarning, memory.MinPercent, memory.MaxPercent}, "memory-warning", "TOMEHUB_MEMORY_WARNING", "percent of the memory limit (the cgroup's, else the machine's) from which a warning is logged")
-	s.add(numberValue{&c.memoryCritical, memory.MinPercent, memory.MaxPercent}, "memory-critical", "TOMEHUB_MEMORY_CRITICAL", "percent of the memory limit from which ingests are refused and a restart is due")
+	s.add(numberValue{&c.memoryCritical, memory.MinPercent, memory.MaxPercent}, "memory-critical", "TOMEHUB_MEMORY_CRITICAL", "percent of the memory limit from which ingests and streams are refused and a restart is due")
 	s.add(numberValue{&c.memoryLimitRatio, 0, 1}, "memory-limit-ratio", "TOMEHUB_MEMORY_LIMIT_RATIO", "share of the cgroup's limit at which the garbage collector works harder, as GOMEMLIMIT does, which wins when it is set; 0 is off")
 }
 

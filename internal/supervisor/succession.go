@@ -77,7 +77,7 @@ func (s *Supervisor) promote(w *worker) {
 	s.log.Info("worker is ready", "worker", w.number, "pid", w.proc.pid())
 	s.notify(fmt.Sprintf("%s\nSTATUS=Serving with worker %d (pid %d)", Ready, w.number, w.proc.pid()))
 	if old != nil {
-		s.leave(old)
+		s.leave(old, s.cfg.StopTimeout)
 		old.asked = true
 		if err := old.proc.tell(succeeded); err != nil {
 			s.log.Warn("worker cannot be told of its successor and is asked by signal", "worker", old.number, "error", err)
@@ -90,9 +90,14 @@ func (s *Supervisor) promote(w *worker) {
 	}
 }
 
-// leave gives a worker its time to leave.
-func (s *Supervisor) leave(w *worker) {
-	w.leaving, w.deadline = true, time.Now().Add(s.cfg.StopTimeout)
+// leaveIn begins the time that a worker has to leave; after it, the worker is killed.
+func (w *worker) leaveIn(grace time.Duration) {
+	w.leaving, w.grace, w.deadline = true, grace, time.Now().Add(grace)
+}
+
+// leave lets a worker leave within grace; it serves no more.
+func (s *Supervisor) leave(w *worker, grace time.Duration) {
+	w.leaveIn(grace)
 	if w == s.current {
 		s.current = nil
 	}
@@ -110,7 +115,7 @@ func (s *Supervisor) leavers() []*worker {
 // leavesByItself starts the successor of a worker that has begun to leave. Soon after its start
 // that is a failure like a crash: nothing is gained by workers that come only to leave.
 func (s *Supervisor) leavesByItself(w *worker) {
-	s.leave(w)
+	s.leave(w, s.cfg.StopTimeout)
 	w.asked = true
 	if s.ending || s.next != nil {
 		return

@@ -60,10 +60,11 @@ type worker struct {
 	proc     process
 	ready    time.Time // zero until it said READY
 	leaving  bool
-	asked    bool      // its end is the supervisor's will, or accounted for already
-	why      string    // the supervisor ended it for this; a failure to be counted when it is gone
-	deadline time.Time // of what it is doing; zero for none
-	alone    bool      // it was told that those before it are gone
+	asked    bool          // its end is the supervisor's will, or accounted for already
+	why      string        // the supervisor ended it for this; a failure to be counted when it is gone
+	deadline time.Time     // of what it is doing; zero for none
+	grace    time.Duration // what it has to leave in, before deadline
+	alone    bool          // it was told that those before it are gone
 }
 
 // New checks the configuration, reporting every fault at once. It starts nothing.
@@ -166,7 +167,7 @@ func (s *Supervisor) expire(now time.Time) {
 func (s *Supervisor) overdue(w *worker) {
 	switch {
 	case w.leaving:
-		s.log.Warn("worker killed: it did not leave in time", "worker", w.number, "pid", w.proc.pid(), "bound", s.cfg.StopTimeout.String())
+		s.log.Warn("worker killed: it did not leave in time", "worker", w.number, "pid", w.proc.pid(), "bound", w.grace.String())
 		s.send(w, os.Kill)
 	case w.ready.IsZero():
 		w.why = fmt.Sprintf("was not ready within %v (--supervise-ready-timeout)", s.cfg.ReadyTimeout)
@@ -175,8 +176,8 @@ func (s *Supervisor) overdue(w *worker) {
 		s.log.Error("worker is wedged: it is made to write its goroutines down and is killed",
 			"worker", w.number, "pid", w.proc.pid(), "silent_for", s.cfg.Watchdog.String())
 		s.send(w, syscall.SIGABRT)
-		s.leave(w)
-		w.asked, w.deadline = true, time.Now().Add(abortGrace)
+		s.leave(w, abortGrace)
+		w.asked = true
 		s.failed(w, fmt.Sprintf("did not find itself well for %v (--supervise-watchdog)", s.cfg.Watchdog))
 	}
 }
@@ -196,7 +197,8 @@ func (s *Supervisor) end(result error) {
 	s.notify(Stopping)
 	for _, w := range s.workers {
 		if !w.leaving {
-			w.leaving, w.asked, w.deadline = true, true, time.Now().Add(s.cfg.StopTimeout)
+			w.asked = true
+			w.leaveIn(s.cfg.StopTimeout)
 			s.send(w, syscall.SIGTERM)
 		}
 	}

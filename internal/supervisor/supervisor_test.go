@@ -1,9 +1,11 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -403,6 +405,8 @@ func TestWorkerThatLeavesByItself(t *testing.T) {
 func TestWedgedWorker(t *testing.T) {
 	cfg := testConfig()
 	cfg.Watchdog = 20 * time.Second
+	var lines bytes.Buffer
+	cfg.Logger = slog.New(slog.NewTextHandler(&lines, nil))
 	play(t, cfg, func(st *stage) {
 		w := st.serving(19 * time.Second)
 		w.says(msgAlive)
@@ -421,6 +425,9 @@ func TestWedgedWorker(t *testing.T) {
 		synctest.Wait()
 		if !slices.Equal(w.got(), []os.Signal{syscall.SIGABRT, os.Kill}) {
 			t.Errorf("then %v", w.got())
+		}
+		if log := lines.String(); !strings.Contains(log, "did not leave in time") || !strings.Contains(log, "bound=2s") {
+			t.Errorf("the log does not name the bound that it ran into:\n%s", log)
 		}
 		st.want(2, "its end is not one more failure")
 		if last := st.told[len(st.told)-1]; !strings.HasPrefix(last, Ready+"\nSTATUS=Serving with worker 2") {
@@ -509,6 +516,19 @@ func TestStopWhileWaitingForARestart(t *testing.T) {
 		st.stop()
 		if err := <-st.done; err != nil {
 			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// Whoever asks for a hand-over between two attempts has mended something and waits no longer.
+func TestHandOverEndsTheWaitForARestart(t *testing.T) {
+	play(t, testConfig(), func(st *stage) {
+		st.want(1, "the first").ends(1)
+		st.want(2, "at once after one failure").ends(1)
+		st.s.HandOver()
+		synctest.Wait()
+		if fresh := st.want(3, "asked for"); fresh.began != 0 {
+			t.Errorf("started after %v, want at once", fresh.began)
 		}
 	})
 }

@@ -252,6 +252,23 @@ func TestWholeAnswersAreKept(t *testing.T) {
 	})
 }
 
+// What the bound on tokens cut short is asked for again: the next answer may be whole.
+func TestTruncatedAnswersAreNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := api(t, Chat{}, func(w http.ResponseWriter, _ *http.Request) {
+			stream(w, `{"choices":[{"delta":{"content":"cut"},"finish_reason":"length"}]}`)
+		})
+		for range 2 {
+			if got, err := a.Answer(t.Context(), twoPassages(), nil); err != nil || !got.Truncated {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		if s := a.Stats().API; s.CacheHits != 0 || s.Calls != 2 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // What is sent: the question, the passages as quoted material, the key, and nothing else.
 func TestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -102,8 +102,10 @@ func TestOpenRefusesUntilProbesPass(t *testing.T) {
 		if err1 != nil || err2 != nil {
 			t.Fatalf("probes refused: %v, %v", err1, err2)
 		}
-		if call(t, b, Success) {
+		if _, err := b.Allow(); err == nil {
 			t.Error("a third probe went through")
+		} else if e, ok := errors.AsType[*OpenError](err); !ok || e.RetryAfter <= 0 {
+			t.Errorf("a third probe is refused with %+v: want a moment to wait", err)
 		}
 		one(Success)
 		if got := b.State(); got != HalfOpen {
@@ -182,6 +184,16 @@ func TestHangingCallsOpenAndAreCut(t *testing.T) {
 			t.Errorf("%d calls are still remembered", n)
 		}
 	})
+}
+
+// A call that ends just when it turns slow is over before it is remembered, and nobody would forget it.
+func TestACallThatIsOverIsNotHeld(t *testing.T) {
+	b := open(t, Config{Slow: time.Hour})
+	w := &watched{b: b, over: true}
+	b.hold(w)
+	if len(b.hanging) != 0 {
+		t.Error("a call that is over is held")
+	}
 }
 
 func TestAProbeThatHangsIsCut(t *testing.T) {
