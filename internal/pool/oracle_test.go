@@ -375,6 +375,67 @@ func TestOracleReadsAreAskedAgainOnce(t *testing.T) {
 	f(60, false)
 }
 
+// An error that ends a session ends it for the next statement too; another one does not.
+func TestOracleErrorsThatEndASession(t *testing.T) {
+	f := func(code int, ends bool) {
+		t.Helper()
+		s := double(t, &numbers{})
+		ps := openOracle(t, s, nil)
+		c := acquire(t, ps.Write())
+		s.FailNext(code, 1)
+		if _, err := c.Exec(t.Context(), insert, 1); OracleCode(err) != code {
+			t.Errorf("ORA-%05d: got %v", code, err)
+		}
+		if got := ps.Stats()[1].Recycled; (got == 1) != ends {
+			t.Errorf("ORA-%05d: %d sessions dropped", code, got)
+		}
+		if _, err := c.Exec(t.Context(), insert, 1); err != nil {
+			t.Errorf("after ORA-%05d: %v", code, err)
+		}
+	}
+	f(1000, true)
+	f(1013, true)
+	f(1092, true)
+	f(4068, false)
+	f(1653, false)
+	f(60, false)
+	f(942, false)
+}
+
+// Every code of the table is one of the kinds that docs/decisions lists.
+func TestOracleClasses(t *testing.T) {
+	f := func(code int, class Class, verdict Verdict) {
+		t.Helper()
+		err := fmt.Errorf("search: %w", &OracleError{Code: code, Class: oracleCodes[code].class})
+		if got := oracleCodes[code].class; got != class || Judge(err) != verdict {
+			t.Errorf("ORA-%05d: %v, %v; want %v, %v", code, got, Judge(err), class, verdict)
+		}
+		if NotAnswered(err) != (class == Retry || class == Down) || IsConflict(err) != (class == Conflict) {
+			t.Errorf("ORA-%05d: not answered %v, conflict %v", code, NotAnswered(err), IsConflict(err))
+		}
+	}
+	for _, code := range []int{28, 1012, 2396, 3113, 3114, 3135, 12537} {
+		f(code, Retry, Failed)
+	}
+	for _, code := range []int{18, 20, 1033, 1034, 1089, 12514, 12528, 12541} {
+		f(code, Down, Failed)
+	}
+	for _, code := range []int{1, 54, 60, 8177, 30006} {
+		f(code, Conflict, Answered)
+	}
+	for _, code := range []int{1555, 4061, 4068} {
+		f(code, Retry, Answered)
+	}
+	for _, code := range []int{904, 942, 20000, 29902} {
+		f(code, Statement, Answered)
+	}
+	f(1013, Retry, NothingLearned)
+	drg := &OracleError{Code: 29902, message: "ORA-29902: error in executing ODCIIndexStart() routine\nORA-20000: Oracle Text error:\nDRG-50901: text query parser syntax error"}
+	if OracleTextCode(fmt.Errorf("search: %w", drg)) != 50901 || OracleTextCode(errors.New("DRG-50901")) != 0 {
+		t.Error("the code of Oracle Text is not read")
+	}
+}
+
 // Whatever a transaction meets, the next one is not touched by it.
 func TestOracleTransactions(t *testing.T) {
 	h := &numbers{entered: make(chan struct{}, 1)}
