@@ -26,10 +26,11 @@ type connector struct {
 }
 
 // setting is one statement of the set-up. With want, its first column must be that.
-// An error that again accepts is not final: the statement is repeated for setUpPatience.
+// An error that again accepts is not final: the statement is repeated for setUpPatience. One that
+// spare accepts does no harm.
 type setting struct {
 	statement, want string
-	again           func(error) bool
+	again, spare    func(error) bool
 }
 
 // setUpPatience is as long as the connections' busy_timeout.
@@ -46,7 +47,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	cn := &conn{Conn: base, source: c} // intercepted from the end of its set-up on
 	for _, s := range c.setUp {
-		if err := cn.applyPatiently(ctx, s); err != nil {
+		if err := cn.applyPatiently(ctx, s); err != nil && (s.spare == nil || !s.spare(err)) {
 			return nil, errors.Join(fmt.Errorf("set up connection: %s: %w", s.statement, err), cn.kept.close(), base.Close())
 		}
 	}

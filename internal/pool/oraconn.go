@@ -180,8 +180,7 @@ func (c *oraConn) exec(ctx context.Context, args []driver.NamedValue, run func(c
 
 // Prepare makes a statement without a round trip.
 func (c *oraConn) Prepare(query string) (driver.Stmt, error) {
-	st := ora.NewStmt(query, c.base)
-	return &oraStmt{base: st, conn: c}, nil
+	return &oraStmt{base: ora.NewStmt(query, c.base), conn: c, text: query}, nil
 }
 
 // PrepareContext is Prepare.
@@ -189,10 +188,8 @@ func (c *oraConn) PrepareContext(_ context.Context, query string) (driver.Stmt, 
 	return c.Prepare(query)
 }
 
-// Begin starts a transaction, without a round trip.
-func (c *oraConn) Begin() (driver.Tx, error) {
-	return c.BeginTx(context.Background(), driver.TxOptions{})
-}
+// Begin is the old face of BeginTx, which database/sql does not use.
+func (c *oraConn) Begin() (driver.Tx, error) { return nil, errPlain }
 
 // BeginTx starts a transaction, without a round trip. The end of ctx is left to the caller.
 func (c *oraConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
@@ -242,6 +239,7 @@ func (t *oraTx) end(longest time.Duration, f func() error) error {
 type oraStmt struct {
 	base *ora.Stmt
 	conn *oraConn
+	text string
 }
 
 var (
@@ -250,8 +248,12 @@ var (
 	_ driver.NamedValueChecker = (*oraStmt)(nil)
 )
 
-// ExecContext runs the statement.
+// ExecContext runs the statement. Arrays go in a statement of their own: when it runs one again,
+// the driver expects row counts in the answer that it has not asked for, and waits for ever.
 func (s *oraStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if checkNoArrays(args) != nil {
+		return s.conn.ExecContext(ctx, s.text, args)
+	}
 	return s.conn.exec(ctx, args, func(ctx context.Context) (driver.Result, error) { return s.base.ExecContext(ctx, args) })
 }
 

@@ -83,7 +83,11 @@ func (d *oraDialer) explainNetwork(e endpoint, err error) string {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "the host cannot be reached from here: check the host in DB_DSN, and the network"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Sprintf("no answer within %v (DB_CONNECT_TIMEOUT): check host and port in DB_DSN, and firewalls", d.oracle.ConnectTimeout)
+		hint := "and firewalls"
+		if e.secure {
+			hint = "that the port is the one for tcps, and firewalls"
+		}
+		return fmt.Sprintf("no answer within %v (DB_CONNECT_TIMEOUT): check host and port in DB_DSN, %s", d.oracle.ConnectTimeout, hint)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		hint := "that an Oracle listener is there, and not one that wants tcps"
 		if e.secure {

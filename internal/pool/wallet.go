@@ -52,7 +52,7 @@ func (o Oracle) walletFolder(e endpoint) string {
 
 // tlsConfig returns how to speak TLS with an endpoint.
 func (o Oracle) tlsConfig(e endpoint) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots}
 	if dir := o.walletFolder(e); dir != "" {
 		if err := loadWallet(cfg, dir); err != nil {
 			return nil, err
