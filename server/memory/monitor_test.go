@@ -170,6 +170,9 @@ func TestWhatIsNoLeakNeverRestarts(t *testing.T) {
 		if p.asked > 20*60 {
 			t.Errorf("%s: %d collections asked for in 20 minutes", why, p.asked)
 		}
+		if spent := time.Duration(p.asked) * p.cost; spent > 20*time.Minute/collectShare {
+			t.Errorf("%s: %v of 20 minutes spent in collections that were asked for, more than one in %d", why, spent, collectShare)
+		}
 	}
 	f("idle", &simulated{live: constant(10)})
 	f("churn with 60 % live", &simulated{live: constant(0.6*simLimit - simBase), churn: 50})
