@@ -21,10 +21,18 @@ import (
 )
 
 const (
-	crowdSize    = 200                  // users, each of whom asks, waits, and asks again
 	usualLatency = 4 * time.Millisecond // of every call to the database
 	mended       = 5 * time.Second      // after a fault's end every answer must be whole and fresh again
 )
+
+// crowdSize is how many users there are, each of whom asks, waits, and asks again. The short form runs beside
+// the tests of other packages, which take the cores that 200 users and their database in this process need.
+func crowdSize() int {
+	if fullFaults() {
+		return 200
+	}
+	return 40
+}
 
 // An oracleSite is Oracle's double with the library's schema and, in a process of its own, a server on it.
 type oracleSite struct {
