@@ -30,7 +30,6 @@ type twins struct {
 	t              *testing.T
 	sqlite, oracle http.Handler
 	owners         map[float64]string // book → who stored it
-	hashes         int
 }
 
 func newTwins(t *testing.T, access library.Access) *twins {
