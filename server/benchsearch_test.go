@@ -162,7 +162,7 @@ func (r *bareDriver) search(ctx context.Context, query string) (ids []int64, err
 	if !strings.HasPrefix(query, `"`) {
 		st, words = r.word, `"`+strings.Join(strings.Fields(query), `" "`)+`"`
 	}
-	rows, err := st.QueryContext(ctx, sql.Named("query", words), sql.Named("lo", 1), sql.Named("hi", 0), sql.Named("size", 50), sql.Named("offset", 0))
+	rows, err := st.QueryContext(ctx, sql.Named("query", words), sql.Named("lo", 1), sql.Named("hi", 0), sql.Named("page_size", 50), sql.Named("offset", 0))
 	if err != nil {
 		return nil, err
 	}

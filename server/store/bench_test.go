@@ -200,7 +200,7 @@ func BenchmarkSearchRaw(b *testing.B) {
 }
 
 func rawSearch(ctx context.Context, db *sql.DB, statement, words string) error {
-	rows, err := db.QueryContext(ctx, statement, sql.Named("query", words), sql.Named("lo", 1), sql.Named("hi", 0), sql.Named("size", 50), sql.Named("offset", 0))
+	rows, err := db.QueryContext(ctx, statement, sql.Named("query", words), sql.Named("lo", 1), sql.Named("hi", 0), sql.Named("page_size", 50), sql.Named("offset", 0))
 	if err != nil {
 		return err
 	}
