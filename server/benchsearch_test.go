@@ -191,7 +191,7 @@ func (r *bareDriver) relate(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return err
 	}
-	rows, err := r.related.QueryContext(ctx, sql.Named("ids", string(list)), sql.Named("lo", 1), sql.Named("hi", 0), sql.Named("owner", 0), sql.Named("max", 10))
+	rows, err := r.related.QueryContext(ctx, sql.Named("ids", string(list)), sql.Named("lo", 1), sql.Named("hi", 0), sql.Named("owner", 0), sql.Named("most", 10))
 	if err != nil {
 		return err
 	}
