@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,8 +125,9 @@ func (c *crowd) post(ctx context.Context, client *http.Client) error {
 
 func (c *crowd) stream(ctx context.Context, client *http.Client) error {
 	body, err := c.ask(ctx, client, http.MethodPost, "/api/search/stream", `{"query":"dasein","page_size":5}`)
-	if refused, ok := errors.AsType[refusedError](err); ok && refused.retry {
+	if refused, ok := errors.AsType[refusedError](err); ok && refused.again > 0 {
 		c.again.Add(1)
+		time.Sleep(refused.again)
 		body, err = c.ask(ctx, client, http.MethodPost, "/api/search/stream", `{"query":"dasein","page_size":5}`)
 	}
 	if err != nil {
@@ -151,7 +153,8 @@ func (c *crowd) ask(ctx context.Context, client *http.Client, method, path, body
 	defer res.Body.Close()
 	got, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = refusedError{fmt.Sprintf("%s: %.200s", res.Status, got), res.Header.Get("Retry-After") != ""}
+		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After")) // 0 without one
+		err = refusedError{fmt.Sprintf("%s: %.200s", res.Status, got), time.Duration(seconds) * time.Second}
 	}
 	return got, err
 }
@@ -159,7 +162,7 @@ func (c *crowd) ask(ctx context.Context, client *http.Client, method, path, body
 // A refusedError is an answer that is not 200.
 type refusedError struct {
 	text  string
-	retry bool // it says when to ask again
+	again time.Duration // as long as it says to wait; 0: it says nothing
 }
 
 func (e refusedError) Error() string { return e.text }
