@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/answer"
 )
 
@@ -296,8 +297,8 @@ func (v endpointValue) Set(s string) error {
 	return nil
 }
 
-// dsnValue is the address of a database. It never prints what stands before an @, where some
-// forms of it hold a user and a password.
+// dsnValue is the address of a database. It prints none that is refused, for that may hold a
+// password anywhere.
 type dsnValue struct{ p *string }
 
 func (v dsnValue) Type() string { return "text" }
@@ -306,8 +307,8 @@ func (v dsnValue) String() string {
 	if v.p == nil {
 		return ""
 	}
-	if i := strings.LastIndexByte(*v.p, '@'); i >= 0 {
-		return masked + (*v.p)[i:]
+	if *v.p != "" && pool.CheckDSN(*v.p) != nil {
+		return masked + " (refused)"
 	}
 	return *v.p
 }

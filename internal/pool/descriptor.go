@@ -129,6 +129,11 @@ func parseDescriptor(s string) ([]endpoint, error) {
 
 // endpointsOf turns a parsed description into the places it names.
 func endpointsOf(top item) ([]endpoint, error) {
+	for _, key := range []string{"USER", "PASSWORD"} {
+		if _, ok := top.find(key); ok {
+			return nil, errCredentials
+		}
+	}
 	var list []endpoint
 	switch top.key {
 	case "DESCRIPTION_LIST":

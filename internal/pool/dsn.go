@@ -76,10 +76,20 @@ func parseDSN(dsn string) (places []endpoint, alias string, err error) {
 	default:
 		places, err = parseEasy(strings.TrimPrefix(s, "//"), false)
 	}
+	if errors.Is(err, errCredentials) {
+		return nil, "", errCredentials
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("DB_DSN: %w", err)
 	}
 	return places, "", nil
+}
+
+// CheckDSN reports what is wrong with the form of an address in DB_DSN, a user or a password in it
+// among that; it looks no alias up. What it refuses must not be shown.
+func CheckDSN(dsn string) error {
+	_, _, err := parseDSN(dsn)
+	return err
 }
 
 func cutPrefixFold(s, prefix string) (string, bool) {
@@ -193,6 +203,8 @@ func (e *endpoint) parameters(query string) error {
 	for key, v := range values {
 		value := strings.Trim(v[0], `"`)
 		switch strings.ToLower(key) {
+		case "user", "password":
+			return errCredentials
 		case "wallet_location", "my_wallet_directory", "wallet":
 			e.walletFolder = value
 		case "ssl_server_dn_match":
@@ -204,7 +216,7 @@ func (e *endpoint) parameters(query string) error {
 		case "connect_timeout", "transport_connect_timeout", "retry_count", "retry_delay", "expire_time":
 			// Bounds of other clients; here DB_CONNECT_TIMEOUT and the pool's retries are the bounds.
 		default:
-			return fmt.Errorf("the parameter %.40q is not known: want wallet_location, ssl_server_dn_match or ssl_server_cert_dn", key)
+			return fmt.Errorf("the parameter %.40q is not known: want wallet_location, ssl_server_dn_match, ssl_server_cert_dn or ssl", key)
 		}
 	}
 	return nil

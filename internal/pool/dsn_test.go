@@ -101,7 +101,11 @@ func TestAddressesThatAreRefused(t *testing.T) {
 	f("[db]:1/svc", "IPv6")
 	f("db/svc)(SID=hunter2", "characters") // would end the item and begin another
 	f("db/svc:fast", "dedicated, shared, pooled")
-	f("db/svc?password=hunter2", "not known")
+	f("db/svc?password=hunter2", "DB_USER and DB_PASSWORD")
+	f("db/svc?User=tome", "DB_USER and DB_PASSWORD")
+	f("db/svc?loud=yes", "not known")
+	f("(DESCRIPTION=(ADDRESS=(HOST=db))(CONNECT_DATA=(SERVICE_NAME=x)(USER=tome)(PASSWORD=hunter2)))", "DB_USER and DB_PASSWORD")
+	f("(DESCRIPTION=(ADDRESS=(HOST=db))(CONNECT_DATA=(SERVICE_NAME=x))(SECURITY=(PASSWORD=hunter2)))", "DB_USER and DB_PASSWORD")
 	f("postgres://db/svc", "scheme")
 	f("(DESCRIPTION=(ADDRESS=(HOST=db)(PORT=1521))", "parentheses")
 	f("(DESCRIPTION=(ADDRESS=(HOST=db))(CONNECT_DATA=(SERVICE_NAME=x))))", "parentheses")
