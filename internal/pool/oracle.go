@@ -161,6 +161,7 @@ func (ps *Pools) openOracle(ctx context.Context, o Oracle, places []endpoint) er
 	if err != nil {
 		return errors.Join(err, read.close())
 	}
+	read.beside, write.beside = []*links{write}, []*links{read}
 	ps.linkSets = []*links{read, write}
 	ps.write = &Pool{name: "write", bounds: cfg.Write, gate: gate.New(cfg.Write.Size, cfg.Write.Queue), links: write, pools: ps}
 	return nil

@@ -333,6 +333,38 @@ func TestOracleIdleSessionsMayDie(t *testing.T) {
 	f("dropped", (*oracletest.Server).DropSessions)
 }
 
+// One read that finds its session gone is enough for all that died with it to be dropped, the writers' too.
+func TestOracleIdleSessionsThatDiedAreDropped(t *testing.T) {
+	s := double(t, &numbers{})
+	ps := openOracle(t, s, nil)
+	for _, l := range ps.linkSets {
+		l.idleProbe = 1
+	}
+	var held []func()
+	for range 5 {
+		c := acquire(t, ps.Read())
+		rows, err := c.Query(t.Context(), echo, int64(1)) // held open, so that each has a session
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, func() { rows.Close(); c.Release() })
+	}
+	for _, letGo := range held {
+		letGo()
+	}
+	if n := s.DropSessions(); n != 6 {
+		t.Fatalf("%d sessions, want 5 and 1", n)
+	}
+	wantRight(t, ps, 7)
+	await(t, "the sessions that died are no longer counted, and the minimum is there", func() bool {
+		open := 0
+		for _, st := range ps.Stats() {
+			open += st.PhysicalOpen
+		}
+		return open == s.Stats().Sessions && open >= 3
+	})
+}
+
 func TestOracleReadsAreAskedAgainOnce(t *testing.T) {
 	f := func(code int, again bool) {
 		t.Helper()

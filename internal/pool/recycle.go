@@ -31,7 +31,8 @@ type links struct {
 	// lazy leaves the opening of connections, which is slow, to the keeper: one that is not usable
 	// is closed and not replaced, one that is old is used on until the keeper comes to it.
 	lazy      bool
-	idleProbe time.Duration // a connection idle for longer is asked for a sign of life before a write; 0: never
+	idleProbe time.Duration // a connection idle for longer is asked for a sign of life before a write, and after a loss; 0: never
+	beside    []*links      // others at the same database: what ends a connection here ends theirs
 	source    *connector
 	db        *sql.DB
 	gate      *gate.Gate
@@ -45,6 +46,7 @@ type links struct {
 	closed bool
 
 	recycled atomic.Int64
+	lost     atomic.Int64 // when a connection last turned out to be gone, in Unix nanoseconds; see doubt
 }
 
 // link is one open physical connection. Its holder alone touches it.
@@ -128,9 +130,8 @@ func (l *links) settle(k *link) {
 		return
 	}
 	if l.lazy && !usable {
-		_ = k.conn.Close()
-		l.recycled.Add(1)
-		l.lose()
+		l.drop(k)
+		l.doubt()
 		return
 	}
 	if k = l.replace(k, usable); k != nil {
@@ -138,8 +139,9 @@ func (l *links) settle(k *link) {
 	}
 }
 
-// renew opens a successor of a borrowed connection, which it closes. When none can be opened, k stays as it is.
+// renew opens a successor of a borrowed connection that is gone, and closes that. When none can be opened, k stays as it is.
 func (l *links) renew(ctx context.Context, k *link) (*link, error) {
+	l.doubt()
 	next, err := l.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -266,7 +268,8 @@ func (l *links) try(ctx context.Context) error {
 	return nil
 }
 
-// keep replaces idle connections that are old and keeps the minimum open, until the pools close.
+// keep replaces idle connections that are old, drops those that are gone, and keeps the minimum open,
+// until the pools close.
 func (l *links) keep() {
 	interval := 15 * time.Second
 	if l.recycle > 0 {
@@ -274,17 +277,22 @@ func (l *links) keep() {
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	var again <-chan time.Time // set while idle connections are to be asked for a sign of life
 	for {
 		select {
 		case <-l.ctx.Done():
 			return
 		case <-l.wake:
 		case <-tick.C:
+		case <-again:
 		}
 		if err := l.warm(l.ctx); err != nil && l.ctx.Err() == nil {
 			l.log.Warn("warm minimum not reached", "pool", l.name, "min", l.min, "error", err)
 		}
 		l.sweep(time.Now())
+		if again = nil; l.checkIdle() {
+			again = time.After(l.idleProbe)
+		}
 	}
 }
 
