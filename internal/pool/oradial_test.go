@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -169,10 +170,40 @@ func TestOracleRefusedUserIsNotTriedAgainAtOnce(t *testing.T) {
 	if got := s.Stats().Refused; got != 1 {
 		t.Errorf("the user was tried %d times, want once", got)
 	}
+	// After the pause one of many asks, and the others are told what is known.
 	d.until = time.Now().Add(-time.Second)
-	_, _ = d.connect(t.Context())
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := d.connect(t.Context()); OracleCode(err) != 1017 {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	wg.Wait()
 	if got := s.Stats().Refused; got != 2 {
 		t.Errorf("after the pause the user was tried %d times in all, want 2", got)
+	}
+	// Whoever cannot ask leaves the question to the next.
+	d.until = time.Now().Add(-time.Second)
+	d.oracle.Password = "secret"
+	if err := s.ListenerDown(true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.connect(t.Context()); err == nil || OracleCode(err) != 0 {
+		t.Errorf("without listener: %v", err)
+	}
+	if err := s.ListenerDown(false); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c, err := d.connect(t.Context())
+		if err != nil {
+			t.Fatalf("with the right password: %v", err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
