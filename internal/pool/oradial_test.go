@@ -97,7 +97,13 @@ func TestOracleConnectErrorsSayWhatToDo(t *testing.T) {
 	s.SessionLimit(0)
 	s.RefuseConnections(12528)
 	f("starting up", func(*Oracle) {}, "ORA-12528", "not open")
+	s.RefuseConnections(12505)
+	f("an unknown SID", func(*Oracle) {}, "ORA-12505", "SID")
 	s.RefuseConnections(0)
+	for code, part := range map[int]string{28000: "ACCOUNT UNLOCK", 28001: "expired", 1045: "CREATE SESSION"} {
+		s.FailLogins(code, 1)
+		f("an account in a bad state", func(*Oracle) {}, fmt.Sprintf("ORA-%05d", code), part)
+	}
 	s.HalfPacketThenSilence(1)
 	f("silence", func(o *Oracle) { o.ConnectTimeout = 100 * time.Millisecond }, "DB_CONNECT_TIMEOUT")
 	s.HalfPacketThenSilence(0)
@@ -106,22 +112,6 @@ func TestOracleConnectErrorsSayWhatToDo(t *testing.T) {
 	}
 	f("nobody there", func(*Oracle) {}, "nothing listens", "DB_DSN")
 	f("nobody anywhere", func(o *Oracle) { o.DSN = "127.0.0.1:1,127.0.0.1:2/X" }, "127.0.0.1:1", "127.0.0.1:2")
-}
-
-// What the database says of a user is said in one line as well; the double cannot say these at a login.
-func TestAdviceForAccounts(t *testing.T) {
-	d := &oraDialer{oracle: Oracle{User: "TOME"}}
-	f := func(code int, part string) {
-		t.Helper()
-		got := d.explain(endpoint{host: "db", port: 1521, service: "s"}, &OracleError{Code: code, Class: Down, message: "x"})
-		if !strings.Contains(got.Error(), part) || !strings.Contains(got.Error(), fmt.Sprintf("ORA-%05d", code)) {
-			t.Errorf("ORA-%05d: %v", code, got)
-		}
-	}
-	f(28000, "ACCOUNT UNLOCK")
-	f(28001, "expired")
-	f(1045, "CREATE SESSION")
-	f(12505, "SID")
 }
 
 // A second address is tried when the first has no database, and not when it refuses the user.

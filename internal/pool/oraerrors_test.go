@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,12 +54,12 @@ func TestOracleDeadlinesHoldForFetches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
+	n, begun := 0, time.Now()
 	for rows.Next() {
 		n++
 	}
-	if err := rows.Err(); !errors.Is(err, ErrQueryTimeout) || n >= 1000 {
-		t.Errorf("%d rows, %v; want the statement's bound", n, err)
+	if err, took := rows.Err(), time.Since(begun); !errors.Is(err, ErrQueryTimeout) || n >= 1000 || took > 30*time.Second {
+		t.Errorf("%d rows, %v after %v; want the statement's bound, and not at the server's leisure", n, err, took)
 	}
 	s.SlowFetch(0)
 	s.DeafToBreaks(false)
@@ -81,6 +83,23 @@ func TestOracleCallerLeaves(t *testing.T) {
 	if got, err := queryOn(t.Context(), c, 5); err != nil || got != 5 { // no late ORA-01013
 		t.Errorf("next statement: %d, %v", got, err)
 	}
+}
+
+// A break that finds its statement over would hit the session's next one, so that there must be none.
+func TestOracleBreakLosesTheSession(t *testing.T) {
+	ours, theirs := net.Pipe()
+	var server sync.WaitGroup
+	server.Go(func() { _, _ = io.Copy(io.Discard, theirs) })
+	c := &oraConn{wire: &wire{Conn: ours}}
+	if !c.IsValid() {
+		t.Error("a new session is lost")
+	}
+	c.wire.interrupt()
+	if c.IsValid() {
+		t.Error("the session may be used again")
+	}
+	c.wire.kill()
+	server.Wait()
 }
 
 // Sessions that died while idle are no reader's business; a writer is not asked again, but finds a living one.
