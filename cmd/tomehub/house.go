@@ -82,7 +82,10 @@ func (h *house) openDatabase(ctx context.Context, c *serveSettings, logger *slog
 		if h.pools, err = pool.OpenOracle(ctx, cfg, c.oracle()); err != nil {
 			return err
 		}
-		h.store, err = openOracleStore(ctx, h.pools, opts)
+		s, err := store.OpenOracle(ctx, h.pools, opts) // the schema is changed by 'tomehub migrate' alone
+		if err == nil {
+			h.store = s
+		}
 		return err
 	}
 	if err := os.MkdirAll(c.dataDir, 0o755); err != nil {

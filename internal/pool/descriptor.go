@@ -95,7 +95,7 @@ func (r *descriptorReader) value() (string, error) {
 	return strings.TrimSpace(r.s[start:r.at]), nil
 }
 
-// find returns the first item of a key below it, at any depth but not within another of except.
+// find returns the first item of a key below it, at any depth.
 func (it item) find(key string) (item, bool) {
 	for _, c := range it.items {
 		if c.key == key {

@@ -151,19 +151,16 @@ func (ps *Pools) openOracle(ctx context.Context, o Oracle, places []endpoint) er
 	if err != nil {
 		return err
 	}
-	ps.read = &Pool{name: name, bounds: cfg.Read, gate: gate.New(cfg.Read.Size, cfg.Read.Queue), links: read, pools: ps}
-	if cfg.Single {
-		ps.linkSets = []*links{read}
-		ps.write = &Pool{name: name, bounds: cfg.Read, gate: ps.read.gate, links: read, pools: ps}
-		return nil
+	write := read
+	if !cfg.Single {
+		if write, err = ps.openSessions(ctx, dialer, "write", cfg.Write); err != nil {
+			return errors.Join(err, read.close())
+		}
 	}
-	write, err := ps.openSessions(ctx, dialer, "write", cfg.Write)
-	if err != nil {
-		return errors.Join(err, read.close())
+	ps.front(read, write)
+	if write != read {
+		read.beside, write.beside = []*links{write}, []*links{read}
 	}
-	read.beside, write.beside = []*links{write}, []*links{read}
-	ps.linkSets = []*links{read, write}
-	ps.write = &Pool{name: "write", bounds: cfg.Write, gate: gate.New(cfg.Write.Size, cfg.Write.Queue), links: write, pools: ps}
 	return nil
 }
 

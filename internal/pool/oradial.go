@@ -44,8 +44,8 @@ type oraDialer struct {
 	places []endpoint
 
 	mu      sync.Mutex // guards the fields below
-	refused error      // the user was refused, until then
-	until   time.Time
+	refused error      // what the database said when it last refused the user; nil: it did not
+	until   time.Time  // when somebody may ask it again
 }
 
 // oraConnector makes a dialer a driver.Connector.
@@ -57,17 +57,52 @@ func (c oraConnector) Connect(ctx context.Context) (driver.Conn, error) { return
 // Driver returns the driver behind.
 func (oraConnector) Driver() driver.Driver { return ora.NewDriver() }
 
-// connect tries the places in order. A refusal of the user is final: the next place is the same database.
+// connect opens a session, unless the user was refused a short while ago.
 func (d *oraDialer) connect(ctx context.Context) (driver.Conn, error) {
+	if err := d.refusal(); err != nil {
+		return nil, err
+	}
+	c, err := d.connectAnywhere(ctx)
+	d.learn(err)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// refusal returns what the database said of the user when it is too early to ask again. Then the
+// caller is the one who asks, while all others are told the same.
+func (d *oraDialer) refusal() error {
 	d.mu.Lock()
-	refused := d.refused
-	if time.Now().After(d.until) {
-		refused = nil
+	defer d.mu.Unlock()
+	if d.refused == nil {
+		return nil
 	}
-	d.mu.Unlock()
-	if refused != nil {
-		return nil, refused
+	now := time.Now()
+	if now.Before(d.until) {
+		return d.refused
 	}
+	d.until = now.Add(credentialPause)
+	return nil
+}
+
+// learn remembers what an attempt tells of the user.
+func (d *oraDialer) learn(err error) {
+	ce, _ := errors.AsType[*ConnectError](err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err == nil:
+		d.refused = nil
+	case ce != nil && refusesUser(ce.Code):
+		d.refused, d.until = ce, time.Now().Add(credentialPause)
+	default: // it was not asked, which is left to the next
+		d.until = time.Time{}
+	}
+}
+
+// connectAnywhere tries the places in order. A refusal of the user is final: the next place is the same database.
+func (d *oraDialer) connectAnywhere(ctx context.Context) (*oraConn, error) {
 	var faults []error
 	for _, e := range d.places {
 		c, err := d.connectTo(ctx, e)
@@ -79,9 +114,6 @@ func (d *oraDialer) connect(ctx context.Context) (driver.Conn, error) {
 		}
 		ce := d.explain(e, err)
 		if refusesUser(ce.Code) {
-			d.mu.Lock()
-			d.refused, d.until = ce, time.Now().Add(credentialPause)
-			d.mu.Unlock()
 			return nil, ce
 		}
 		faults = append(faults, ce)

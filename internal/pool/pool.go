@@ -70,6 +70,23 @@ type Pools struct {
 	closeErr    error
 }
 
+// front puts the gates before the physical connections, one gate for both pools with Config.Single.
+// read and write may be the same links.
+func (ps *Pools) front(read, write *links) {
+	cfg := ps.cfg
+	ps.linkSets = []*links{read}
+	if write != read {
+		ps.linkSets = append(ps.linkSets, write)
+	}
+	ps.read = &Pool{name: "read", bounds: cfg.Read, gate: gate.New(cfg.Read.Size, cfg.Read.Queue), links: read, pools: ps}
+	if cfg.Single {
+		ps.read.name = "main"
+		ps.write = &Pool{name: "main", bounds: cfg.Read, gate: ps.read.gate, links: write, pools: ps}
+		return
+	}
+	ps.write = &Pool{name: "write", bounds: cfg.Write, gate: gate.New(cfg.Write.Size, cfg.Write.Queue), links: write, pools: ps}
+}
+
 // Read returns the pool for reading statements.
 func (ps *Pools) Read() *Pool { return ps.read }
 

@@ -102,14 +102,7 @@ func (ps *Pools) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, writer.close())
 	}
-	ps.linkSets = []*links{readers, writer}
-	ps.read = &Pool{name: "read", bounds: cfg.Read, gate: gate.New(cfg.Read.Size, cfg.Read.Queue), links: readers, pools: ps}
-	if cfg.Single {
-		ps.read.name = "main"
-		ps.write = &Pool{name: "main", bounds: cfg.Read, gate: ps.read.gate, links: writer, pools: ps}
-	} else {
-		ps.write = &Pool{name: "write", bounds: cfg.Write, gate: gate.New(cfg.Write.Size, cfg.Write.Queue), links: writer, pools: ps}
-	}
+	ps.front(readers, writer)
 	return nil
 }
 

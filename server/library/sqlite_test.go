@@ -355,3 +355,16 @@ func TestManyOwnersAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// Headings six deep in letters of two bytes are a book like any other.
+func TestIngestOfDeepHeadings(t *testing.T) {
+	l := open(t, openStore(t), Config{})
+	var text strings.Builder
+	for depth := 1; depth <= 6; depth++ {
+		fmt.Fprintf(&text, "%s %s\n\n", strings.Repeat("#", depth), strings.Repeat("глава ", 25))
+	}
+	text.WriteString("A passage below all of them.\n")
+	if _, err := l.Ingest(t.Context(), "", Document{Filename: "deep.md", Body: strings.NewReader(text.String())}); err != nil {
+		t.Error(err)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -177,36 +176,29 @@ func (s *core) Passage(ctx context.Context, scope Scope, id int64) (p Passage, e
 // Passages returns the passages with these ids that scope sees, in the order of
 // ids, with their texts and metadata, by one statement. At most MaxPageSize ids.
 func (s *core) Passages(ctx context.Context, scope Scope, ids []int64) ([]Passage, error) {
-	list, err := idList(ids, MaxPageSize)
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	lo, hi, _ := s.span(ctx, scope)
-	found := make([]Passage, 0, len(ids))
-	err = s.read(ctx, s.reads.passages, "", func(r *pool.Rows) error {
-		p, err := scanPassage(r, scope)
-		found = append(found, p)
-		return err
-	}, sql.Named("ids", s.list(list)), sql.Named("lo", lo), sql.Named("hi", hi))
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
+	return s.byIDs(ctx, scope, s.reads.passages, ids, scanPassage)
 }
 
 // Titles returns ID, BookID, Title and PageNumber of the passages with these
 // ids that scope sees, in the order of ids. At most MaxPageSize ids.
 func (s *core) Titles(ctx context.Context, scope Scope, ids []int64) ([]Passage, error) {
+	return s.byIDs(ctx, scope, s.reads.titles, ids, func(r *pool.Rows, scope Scope) (p Passage, err error) {
+		err = r.Scan(&p.ID, &p.BookID, (*text)(&p.Title), &p.PageNumber)
+		p.Owner = scope.ownerOf(p.ID)
+		return p, err
+	})
+}
+
+// byIDs runs a statement that gives a row for each of ids that scope sees.
+func (s *core) byIDs(ctx context.Context, scope Scope, st *statement, ids []int64, scan func(*pool.Rows, Scope) (Passage, error)) ([]Passage, error) {
 	list, err := idList(ids, MaxPageSize)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	lo, hi, _ := s.span(ctx, scope)
 	found := make([]Passage, 0, len(ids))
-	err = s.read(ctx, s.reads.titles, "", func(r *pool.Rows) error {
-		var p Passage
-		err := r.Scan(&p.ID, &p.BookID, (*text)(&p.Title), &p.PageNumber)
-		p.Owner = scope.ownerOf(p.ID)
+	err = s.read(ctx, st, "", func(r *pool.Rows) error {
+		p, err := scan(r, scope)
 		found = append(found, p)
 		return err
 	}, sql.Named("ids", s.list(list)), sql.Named("lo", lo), sql.Named("hi", hi))
@@ -267,7 +259,7 @@ func idList(ids []int64, most int) (string, error) {
 	}
 	array, err := json.Marshal(ids)
 	if err != nil {
-		return "", errors.Join(err)
+		return "", err
 	}
 	return string(array), nil
 }

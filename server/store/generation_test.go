@@ -16,7 +16,8 @@ func TestGenerationOfAnotherProcess(t *testing.T) {
 	testAnotherProcess(t, open(t, path, store.Options{}), open(t, path, store.Options{}))
 }
 
-// testAnotherProcess holds that here, what there changes in the same library is noticed.
+// testAnotherProcess holds that here, what there changes in the same library is noticed, and under the
+// same number: what both keep in one cache is known by it.
 func testAnotherProcess(t *testing.T, here, there storetest.Store) {
 	ctx, ada := t.Context(), store.Scope{Owner: "ada"}
 	notices := func(what string, scope store.Scope, change func() error) {
@@ -28,17 +29,21 @@ func testAnotherProcess(t *testing.T, here, there storetest.Store) {
 		if err := change(); err != nil {
 			t.Fatal(err)
 		}
+		theirs, err := there.Generation(ctx, scope)
+		if err != nil {
+			t.Fatal(err)
+		}
 		begin := time.Now()
 		for {
 			after, err := here.Generation(ctx, scope)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if after > before {
+			if after > before && after == theirs {
 				return
 			}
 			if waited := time.Since(begin); waited > 20*store.ChangeInterval {
-				t.Fatalf("%s: not noticed after %v", what, waited)
+				t.Fatalf("%s: generation %d after %v, was %d, and is %d there", what, after, waited, before, theirs)
 			}
 		}
 	}

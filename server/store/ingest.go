@@ -57,9 +57,22 @@ func (in *ingest) advance() []any {
 	}
 }
 
-// stored is what Ingest returns of a new book, without its generation.
-func (in *ingest) stored() Ingested {
-	return Ingested{BookID: in.bookID, PassageIDs: sequence(in.first, int64(len(in.book.Passages)))}
+// store stores the book under the ids that come next, without a word of it to the owner's row, or
+// finds that the owner has it already. addPassages is the dialect's part.
+func (in *ingest) store(ctx context.Context, addPassages func(context.Context) error) (Ingested, error) {
+	dup, found, err := in.duplicate(ctx)
+	if err != nil || found {
+		return dup, err
+	}
+	if err := in.begin(); err != nil {
+		return Ingested{}, err
+	}
+	for _, step := range []func(context.Context) error{in.addBook, addPassages, in.addConcepts, in.addRelations} {
+		if err := step(ctx); err != nil {
+			return Ingested{}, err
+		}
+	}
+	return Ingested{BookID: in.bookID, PassageIDs: sequence(in.first, int64(len(in.book.Passages)))}, nil
 }
 
 // one runs a statement that must return exactly one row.

@@ -71,20 +71,10 @@ func (o *Oracle) store(ctx context.Context, number int64, in *ingest) (Ingested,
 	if err := in.one(ctx, o.writes.ownerLock, dest, sql.Named("owner", number)); err != nil {
 		return Ingested{}, err
 	}
-	dup, found, err := in.duplicate(ctx)
-	if err != nil || found {
-		return dup, err
+	done, err := in.store(ctx, func(ctx context.Context) error { return o.addPassages(ctx, in) })
+	if err != nil || done.Duplicate {
+		return done, err
 	}
-	if err := in.begin(); err != nil {
-		return Ingested{}, err
-	}
-	addPassages := func(ctx context.Context) error { return o.addPassages(ctx, in) }
-	for _, step := range []func(context.Context) error{in.addBook, addPassages, in.addConcepts, in.addRelations} {
-		if err := step(ctx); err != nil {
-			return Ingested{}, err
-		}
-	}
-	done := in.stored()
 	if err := o.trace.exec(ctx, in.tx, o.writes.ownerAdvance, in.advance()...); err != nil {
 		return Ingested{}, err
 	}

@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-
-	"github.com/tomehub/tomehub/server/words"
 )
 
 // maxTokenBytes is how long a word stands as it is in the text index of Oracle. Oracle Text cuts
@@ -15,26 +13,19 @@ const maxTokenBytes = 57
 
 // oracleText returns the query in the language of Oracle Text: every word in braces, inside of
 // which nothing is an operator or a reserved word, those of a phrase side by side, an & between
-// the terms. Words cut out by ParseQuery hold letters and digits only; a Query made by hand is cut
-// again here, as for the other dialect.
+// the terms.
 func (q Query) oracleText() (string, error) {
 	var b strings.Builder
-	for _, t := range q.Terms {
-		first := true
-		for _, part := range t.Words {
-			for w := range words.Split(words.Fold(part)) {
-				switch {
-				case !first:
-					b.WriteByte(' ')
-				case b.Len() > 0:
-					b.WriteString(" & ")
-				}
-				b.WriteByte('{')
-				b.WriteString(braced.Replace(oracleToken(w)))
-				b.WriteByte('}')
-				first = false
-			}
+	for w, first := range q.pieces() {
+		switch {
+		case !first:
+			b.WriteByte(' ')
+		case b.Len() > 0:
+			b.WriteString(" & ")
 		}
+		b.WriteByte('{')
+		b.WriteString(braced.Replace(oracleToken(w)))
+		b.WriteByte('}')
 	}
 	if b.Len() == 0 {
 		return "", ErrNoTerms

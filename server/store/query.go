@@ -1,6 +1,7 @@
 package store
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -124,33 +125,42 @@ func (q Query) String() string {
 	return b.String()
 }
 
-// fts5 returns the query in the language of SQLite's full-text index: every term
-// a quoted string, which has no operators, all of them required. Words cut out
-// by ParseQuery hold no quotes; a Query made by hand is cut again here.
-func (q Query) fts5() (string, error) {
-	var b strings.Builder
-	for _, t := range q.Terms {
-		first := true
-		for _, part := range t.Words {
-			for w := range words.Split(words.Fold(part)) {
-				switch {
-				case !first:
-					b.WriteByte(' ')
-				case b.Len() > 0:
-					b.WriteString(` "`)
-				default:
-					b.WriteByte('"')
+// pieces gives the words of all terms, each with whether it is its term's first. Words cut out by
+// ParseQuery hold letters and digits only; those of a Query made by hand are cut again here.
+func (q Query) pieces() iter.Seq2[string, bool] {
+	return func(yield func(string, bool) bool) {
+		for _, t := range q.Terms {
+			first := true
+			for _, part := range t.Words {
+				for w := range words.Split(words.Fold(part)) {
+					if !yield(w, first) {
+						return
+					}
+					first = false
 				}
-				b.WriteString(w)
-				first = false
 			}
 		}
-		if !first {
+	}
+}
+
+// fts5 returns the query in the language of SQLite's full-text index: every term
+// a quoted string, which has no operators, all of them required.
+func (q Query) fts5() (string, error) {
+	var b strings.Builder
+	for w, first := range q.pieces() {
+		switch {
+		case !first:
+			b.WriteByte(' ')
+		case b.Len() > 0:
+			b.WriteString(`" "`)
+		default:
 			b.WriteByte('"')
 		}
+		b.WriteString(w)
 	}
 	if b.Len() == 0 {
 		return "", ErrNoTerms
 	}
+	b.WriteByte('"')
 	return b.String(), nil
 }

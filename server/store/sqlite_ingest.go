@@ -48,20 +48,10 @@ func (s *SQLite) store(ctx context.Context, in *ingest) (Ingested, error) {
 	if err := s.lockOwner(ctx, in); err != nil {
 		return Ingested{}, err
 	}
-	dup, found, err := in.duplicate(ctx)
-	if err != nil || found {
-		return dup, err
+	done, err := in.store(ctx, func(ctx context.Context) error { return s.addPassages(ctx, in) })
+	if err != nil || done.Duplicate {
+		return done, err
 	}
-	if err := in.begin(); err != nil {
-		return Ingested{}, err
-	}
-	addPassages := func(ctx context.Context) error { return s.addPassages(ctx, in) }
-	for _, step := range []func(context.Context) error{in.addBook, addPassages, in.addConcepts, in.addRelations} {
-		if err := step(ctx); err != nil {
-			return Ingested{}, err
-		}
-	}
-	done := in.stored()
 	err = in.one(ctx, s.writes.ownerAdvance, []any{&done.Generation}, in.advance()...)
 	return done, err
 }

@@ -23,7 +23,7 @@ const (
 	MaxIDs      = 10000 // matches that SearchIDs returns at once, which carry no text
 	MaxConcepts = 100   // concepts, and relations, of one answer
 	MaxOwner    = 256   // bytes of an owner's name
-	MaxText     = 1000  // bytes of a title, an author, a chapter, a source type, a hash, a concept's name
+	MaxText     = 1000  // characters of a title, an author, a chapter, a source type, a hash, a concept's name
 )
 
 // What a caller may branch on, with errors.Is.
@@ -178,8 +178,8 @@ func (b NewBook) validate() error {
 	}
 	texts := func(what string, texts ...string) {
 		for _, s := range texts {
-			if len(s) > MaxText {
-				add("%s has %d bytes, at most %d", what, len(s), MaxText)
+			if n := utf8.RuneCountInString(s); n > MaxText {
+				add("%s has %d characters, at most %d", what, n, MaxText)
 			}
 		}
 	}

@@ -181,7 +181,7 @@ func (t *table) changed(r row, values map[string]oracletest.Value) (row, error) 
 
 func (t *table) full(c column) string { return fmt.Sprintf("%q.%q.%q", Schema, t.name, c.name) }
 
-// fit returns v as the column holds it: ” is NULL, numbers are int64 or float64.
+// fit returns v as the column holds it: an empty text is NULL, numbers are int64 or float64.
 func (t *table) fit(c column, v oracletest.Value) (oracletest.Value, error) {
 	if v == nil || v == "" {
 		return nil, nil

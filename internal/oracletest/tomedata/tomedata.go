@@ -2,8 +2,8 @@
 // oracletest: it answers the product's own statements, told by their tags, from tables in memory.
 //
 // What the store relies on is modelled as Oracle does it: a session's changes are its own until it
-// commits, rows and unique keys are locked until then and waited for, " is NULL, VARCHAR2 is
-// measured in bytes, a table exists once its DDL has run and refuses what the DDL forbids, and the text
+// commits, rows and unique keys are locked until then and waited for, an empty text is NULL, VARCHAR2
+// is measured as its DDL says and ends at 4000 bytes, a table exists once its DDL has run and refuses what the DDL forbids, and the text
 // index follows at commit. The meaning of each SELECT and of each UPDATE is written by hand (see
 // statements.go), not taken from its SQL: that the SQL says the same is for the grammar check and for
 // a real server to show. What is read from the SQL is its DDL, its INSERTs, the names of its result's

@@ -91,10 +91,10 @@ func testLongTexts(t *testing.T, s Store) {
 			content = content[:len(content)-len("д")] + "y" // begins as the others do
 		}
 		b.Passages = append(b.Passages, store.NewPassage{
-			Content: content, Chapter: strings.Repeat("é", store.MaxText/2), Metadata: map[string]any{"note": strings.Repeat("n", n)},
+			Content: content, Chapter: strings.Repeat("é", store.MaxText), Metadata: map[string]any{"note": strings.Repeat("n", n)},
 		}, store.NewPassage{Content: "short again"})
 	}
-	b.Title, b.Author, b.SourceType, b.Hash = strings.Repeat("😀", store.MaxText/4), strings.Repeat("a", store.MaxText), strings.Repeat("\xff", 9), strings.Repeat("h", store.MaxText)
+	b.Title, b.Author, b.SourceType, b.Hash = strings.Repeat("😀", store.MaxText), strings.Repeat("a", store.MaxText), strings.Repeat("\xff", 9), strings.Repeat("h", store.MaxText)
 	in := ingest(t, s, b)
 	got, err := s.Passages(ctx, ada, in.PassageIDs)
 	ok(t, err)
