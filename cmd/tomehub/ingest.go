@@ -21,9 +21,10 @@ func (a *app) newIngestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ingest FILE...",
 		Short: "Put books into the library",
-		Long: `Put text, Markdown, HTML and EPUB files into the embedded library. What a file is, is told by
-its content and not by its name; directories and pipes are refused. A file that the library has already is not stored again.
-A server on the same --data-dir may run meanwhile, and finds the books at once.
+		Long: `Put text, Markdown, HTML and EPUB files into the library: the embedded one in --data-dir, or with
+DB_DSN the one in an Oracle database. What a file is, is told by its content and not by its name;
+directories and pipes are refused. A file that the library has already is not stored again.
+A server on the same library may run meanwhile, and finds the books at once.
 
 Exit code 1 when a file could not be stored; the others are stored all the same.`,
 		Example: `  tomehub ingest walden.epub notes/*.md

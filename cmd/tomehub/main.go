@@ -73,6 +73,7 @@ load test that proves how many users it carries. Start with:
   tomehub serve --demo`,
 		Example: `  tomehub serve --demo                             a server on http://127.0.0.1:5001 with a demo library
   tomehub ingest book.epub notes.md                put books into the library
+  tomehub migrate --dry-run --dialect oracle       print the schema of an Oracle database
   tomehub loadtest run checkpoint-a --spawn        start a server and prove a checkpoint
   tomehub profile --url http://127.0.0.1:5002      which statements take the time`,
 		Version:       buildVersion(),

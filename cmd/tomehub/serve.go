@@ -90,7 +90,11 @@ func (a *app) serve(ctx context.Context, c *serveSettings) error {
 // work serves the library until ctx ends or the keeper wants this process to leave.
 func (a *app) work(ctx context.Context, c *serveSettings, k keeper) (err error) {
 	logger := a.logger()
-	logger.Info("tomehub starting", "version", buildVersion(), "phase", c.phase, "data_dir", c.dataDir)
+	place := slog.String("data_dir", c.dataDir)
+	if c.dbDSN != "" {
+		place = slog.String("database", c.dbDSN) // holds no user and no password, or it were refused
+	}
+	logger.Info("tomehub starting", "version", buildVersion(), "phase", c.phase, place)
 	ctx, unfollow := k.follow(ctx, logger)
 	defer unfollow()
 	a.limitHeap(c, logger, memory.NewReader().Read)
