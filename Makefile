@@ -32,7 +32,7 @@ bench-http: ## a cached search against a bare gin handler, per CPU second (needs
 	.ci/bench-http
 
 faults: ## faults of processes, databases and clients in their long form (many minutes)
-	TOMEHUB_FAULTS=full $(GO) test -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
+	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
 
 oracle: ## the free edition of Oracle in a container, for `make live` (needs docker compose)
 	docker compose -f deploy/compose.oracle.yaml up --detach --wait
