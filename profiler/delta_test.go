@@ -17,7 +17,7 @@ func TestSince(t *testing.T) {
 		}
 	}
 	st := func(exec, rows int64, elapsed, longest Micros) Statement {
-		return Statement{Name: "a", SQL: "b", Executions: exec, Rows: rows, Elapsed: elapsed, Max: longest}
+		return Statement{Name: "a", SQL: "b", Counters: Counters{Executions: exec, Rows: rows, Elapsed: elapsed}, Max: longest}
 	}
 	at := func(s Statement) *Statement { return &s }
 	row := func(exec, rows int64, elapsed, longest Micros, states ...State) Row {
@@ -41,7 +41,7 @@ func TestTotalsDoNotRunOver(t *testing.T) {
 	after := before
 	after.Now = time.Unix(3, 0)
 	for _, name := range []string{"a", "b", "c"} {
-		after.Statements = append(after.Statements, Statement{Name: name, Executions: math.MaxInt64, Elapsed: math.MaxInt64})
+		after.Statements = append(after.Statements, Statement{Name: name, Counters: Counters{Executions: math.MaxInt64, Elapsed: math.MaxInt64}})
 	}
 	p := between(t, before, after, Options{Top: 3})
 	if p.Total.Executions != math.MaxInt64 || p.Total.Elapsed != math.MaxInt64 {
@@ -71,7 +71,7 @@ func TestVanishedAreBounded(t *testing.T) {
 	after := before
 	after.Now = time.Unix(3, 0)
 	for i := range 12 {
-		before.Statements = append(before.Statements, Statement{Name: strings.Repeat("x", i+1), Executions: 1})
+		before.Statements = append(before.Statements, Statement{Name: strings.Repeat("x", i+1), Counters: Counters{Executions: 1}})
 	}
 	p := between(t, before, after, Options{Top: 1})
 	notes := p.Report().Notes
@@ -155,5 +155,33 @@ func TestSeconds(t *testing.T) {
 		if got := seconds(micros(in)); got != want {
 			t.Errorf("seconds(%v) = %s, want %s", in, got, want)
 		}
+	}
+}
+
+// TestCursorsOfOneStatement: each cursor is subtracted from its own, and the statement is their sum.
+func TestCursorsOfOneStatement(t *testing.T) {
+	oracle := func(at int64, statements ...Statement) Snapshot {
+		return Snapshot{SchemaVersion: 1, Kind: Oracle, View: "v$sql", StartedAt: time.Unix(1, 0), Now: time.Unix(at, 0), Statements: statements}
+	}
+	child := func(child string, inst int32, plan uint64, exec int64, elapsed Micros) Statement {
+		return Statement{SQLID: "7ws837zynp1zv", Child: child, Instance: inst, Plan: plan, PlanIsKey: true, Counters: Counters{Executions: exec, Elapsed: elapsed}}
+	}
+	p := between(t,
+		oracle(100, child("0", 1, 11, 1000, 5000), child("1", 1, 11, 10, 900), child("0", 2, 11, 70, 700)),
+		oracle(160, child("0", 1, 11, 1010, 5050), child("1", 1, 11, 3, 30), child("0", 2, 11, 70, 1700), child("2", 1, 12, 5, 500)), Options{Top: 5})
+	want := []Row{{
+		SQLID: "7ws837zynp1zv", Counters: Counters{Executions: 18, Elapsed: 1580}, Share: 1, States: []State{Reset, New}, Instances: []int32{1, 2},
+		Plans: []PlanWork{{11, Counters{Executions: 13, Elapsed: 1080}}, {12, Counters{Executions: 5, Elapsed: 500}}},
+	}}
+	if diff := cmp.Diff(want, p.Statements); diff != "" {
+		t.Error(diff)
+	}
+	// The same snapshots with one plan per row, as v$sqlstats has it: the plan is no key, and a change is told.
+	flip := func(at int64, plan uint64, exec int64) Snapshot {
+		s := oracle(at, Statement{SQLID: "7ws837zynp1zv", Plan: plan, Counters: Counters{Executions: exec}})
+		return s
+	}
+	if r := between(t, flip(100, 11, 5), flip(160, 12, 9), Options{Top: 1}).Statements[0]; r.Was != 11 || r.Executions != 4 || r.Plans[0].Plan != 12 || len(r.States) != 0 {
+		t.Errorf("after a change of plan: %+v", r)
 	}
 }

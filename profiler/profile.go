@@ -1,9 +1,11 @@
 package profiler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,6 +14,9 @@ const (
 	DefaultDuration = 300 * time.Second
 	DefaultTop      = 20
 	MaxDuration     = 24 * time.Hour
+	// MinOracleWindow is the shortest window on Oracle that tells the truth: its counters move when an execution ends, or
+	// every 5 s while it runs.
+	MinOracleWindow = 6 * time.Second
 	MaxTop          = 10_000
 )
 
@@ -21,6 +26,8 @@ type Options struct {
 	Top      int           // statements to show, 1 to MaxTop
 	Rank     Rank          // order of the statements; empty means ByElapsed
 	FullText bool          // SQL whole in the table, on one line; else its first 60 characters
+	Force    bool          // take a window on Oracle that is shorter than MinOracleWindow
+	Lifetime bool          // one snapshot, and its counters since each statement was first seen: not a window at all
 }
 
 // Validate reports every fault at once, each by the name of its flag. A fault is one of usage.
@@ -55,29 +62,39 @@ func (o Options) rank() Rank {
 var (
 	ErrRestarted = errors.New("the server was restarted within the window, and its counters began anew")
 	ErrNoWindow  = errors.New("no time passed between the two snapshots")
+	ErrShort     = errors.New("the window is too short for Oracle, whose counters move every 5 s only")
 )
 
 // A Profile is what the statements of one source did within a window.
 type Profile struct {
-	Source      string    `json:"source"`
-	Server      string    `json:"server"`
-	Phase       string    `json:"phase,omitempty"`
-	StartedAt   time.Time `json:"started_at"`
-	From        time.Time `json:"from"` // by the server's clock
-	To          time.Time `json:"to"`
-	WindowUS    Micros    `json:"window_us"`
-	AskedUS     Micros    `json:"asked_us,omitempty"`    // Options.Duration, when Run took the snapshots
-	Interrupted bool      `json:"interrupted"`           // the window is shorter than asked because ctx ended
-	SnapshotsUS [2]Micros `json:"snapshots_us,omitzero"` // what taking each snapshot took; 0 when they were loaded
-	Rank        Rank      `json:"rank"`
-	Top         int       `json:"top"`
-	Known       int       `json:"statements_known"`    // in the second snapshot
-	Active      int       `json:"statements_active"`   // with any work within the window
-	Vanished    int       `json:"statements_vanished"` // only in the first snapshot; what they did since is unknown
-	VanishedEx  []string  `json:"vanished,omitempty"`  // the names of some of them
-	Total       Counters  `json:"total"`               // over all active statements
-	Statements  []Row     `json:"statements"`          // the first Top by Rank
-	Findings    []Finding `json:"findings"`
+	Kind        Kind       `json:"kind,omitempty"`
+	Source      string     `json:"source"`
+	View        string     `json:"view,omitempty"`
+	Lifetime    bool       `json:"lifetime,omitempty"` // since each statement was first seen, not of a window
+	Partial     bool       `json:"partial,omitempty"`  // the second snapshot left out what did nothing, so that Vanished is unknown
+	Server      string     `json:"server"`
+	Phase       string     `json:"phase,omitempty"`
+	StartedAt   time.Time  `json:"started_at"`
+	From        time.Time  `json:"from"` // by the server's clock
+	To          time.Time  `json:"to"`
+	WindowUS    Micros     `json:"window_us"`
+	AskedUS     Micros     `json:"asked_us,omitempty"`    // Options.Duration, when Run took the snapshots
+	Interrupted bool       `json:"interrupted"`           // the window is shorter than asked because ctx ended
+	SnapshotsUS [2]Micros  `json:"snapshots_us,omitzero"` // what taking each snapshot took; 0 when they were loaded
+	Rank        Rank       `json:"rank"`
+	Top         int        `json:"top"`
+	Known       int        `json:"statements_known"`    // in the second snapshot
+	Active      int        `json:"statements_active"`   // with any work within the window
+	Vanished    int        `json:"statements_vanished"` // only in the first snapshot; what they did since is unknown
+	VanishedEx  []string   `json:"vanished,omitempty"`  // the names of some of them
+	Total       Counters   `json:"total"`               // over all active statements
+	Statements  []Row      `json:"statements"`          // the first Top by Rank
+	Instances   []Instance `json:"instances,omitempty"`
+	Time        *TimeModel `json:"time_model,omitempty"` // within the window; nil when unknown
+	Activity    *Activity  `json:"activity,omitempty"`
+	Own         Counters   `json:"own,omitzero"`       // what the profiler's own statements did within the window; not in Total
+	Warnings    []string   `json:"warnings,omitempty"` // what could not be read, and what to ask for
+	Findings    []Finding  `json:"findings"`
 
 	active   []Row // all of them, ranked
 	fullText bool
@@ -86,24 +103,25 @@ type Profile struct {
 // Run takes a snapshot, waits for Options.Duration, takes another and returns the difference. When ctx ends while it waits,
 // it takes the second snapshot at once and reports the shorter window; when ctx ends before the first snapshot is there, it
 // returns ctx's error. The window is measured by our own monotonic clock, so that nobody who sets a clock bends the rates.
+// While it waits it samples the sessions each second, where the source can; afterwards it asks about the statements shown.
 func Run(ctx context.Context, src Source, opt Options) (*Profile, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	before, err := take(ctx, src)
+	if opt.Lifetime {
+		return lifetime(ctx, src, opt)
+	}
+	if err := opt.longEnough(src.Kind(), opt.Duration); err != nil {
+		return nil, err
+	}
+	before, err := take(ctx, src, nil)
 	if err != nil {
 		return nil, fmt.Errorf("take the first snapshot: %w", err)
 	}
-	wait := time.NewTimer(opt.Duration)
-	defer wait.Stop()
-	interrupted := false
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-		interrupted = true
-	}
+	activity, interrupted := watchSessions(ctx, src, opt.Duration)
 	// The interrupt ends the wait, not the profile; the source bounds its own time.
-	after, err := take(context.WithoutCancel(ctx), src)
+	ctx = context.WithoutCancel(ctx)
+	after, err := take(ctx, src, &before.Snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("take the second snapshot, %v after the first: %w", time.Since(before.at).Round(time.Millisecond), err)
 	}
@@ -113,11 +131,59 @@ func Run(ctx context.Context, src Source, opt Options) (*Profile, error) {
 	}
 	p.AskedUS, p.Interrupted = micros(opt.Duration), interrupted
 	p.SnapshotsUS = [2]Micros{micros(before.took), micros(after.took)}
-	return p, nil
+	p.Activity = activity
+	return p, p.complete(ctx, src)
+}
+
+// lifetime reports one snapshot as it is.
+func lifetime(ctx context.Context, src Source, opt Options) (*Profile, error) {
+	s, err := take(ctx, src, nil)
+	if err != nil {
+		return nil, fmt.Errorf("take the snapshot: %w", err)
+	}
+	p := newProfile(s.Snapshot, opt)
+	p.Lifetime, p.From, p.WindowUS = true, s.StartedAt, max(1, micros(s.Now.Sub(s.StartedAt)))
+	p.Time, p.Own = s.Time, s.Own
+	p.SnapshotsUS = [2]Micros{0, micros(s.took)}
+	p.subtract(nil, s.Statements)
+	for i := range p.active { // nothing is new: there is no earlier snapshot
+		p.active[i].States = slices.DeleteFunc(p.active[i].States, func(s State) bool { return s == New })
+	}
+	return p, p.complete(ctx, src)
+}
+
+// complete asks the source about the statements that are shown, and then draws the conclusions.
+func (p *Profile) complete(ctx context.Context, src Source) error {
+	p.rank()
+	if d, ok := src.(Describer); ok && len(p.Statements) > 0 {
+		details, warnings, err := d.Describe(ctx, p.Statements)
+		if err != nil {
+			return fmt.Errorf("read about the first %d statements: %w", len(p.Statements), err)
+		}
+		p.describe(details)
+		p.Warnings = append(p.Warnings, warnings...)
+	}
+	p.Findings = p.find()
+	return nil
+}
+
+// describe puts the details to their statements.
+func (p *Profile) describe(details map[string]Detail) {
+	for i := range p.Statements {
+		r := &p.Statements[i]
+		if d, ok := details[r.SQLID]; ok && r.SQLID != "" {
+			r.Detail = &d
+			r.SQL = cmp.Or(d.Text, r.SQL)
+			if name, _ := split("", r.SQL); r.Name == "" {
+				r.Name = name
+			}
+			p.active[i] = *r // Statements are the first of active
+		}
+	}
 }
 
 // Between returns the difference of two saved snapshots of one server, the earlier one first. Its window is by the server's
-// clock. Options.Duration has no meaning here.
+// clock. Options.Duration has no meaning here; with Options.Lifetime it is the second one as it is.
 func Between(before, after Snapshot, opt Options) (*Profile, error) {
 	if err := opt.validateView(); err != nil {
 		return nil, err
@@ -127,7 +193,25 @@ func Between(before, after Snapshot, opt Options) (*Profile, error) {
 			return nil, fmt.Errorf("compare snapshots: %w: %w", ErrNotSnapshot, err)
 		}
 	}
-	return difference(before, after, after.Now.Sub(before.Now), opt)
+	window := after.Now.Sub(before.Now)
+	p, err := difference(before, after, window, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := opt.longEnough(after.Kind, window); err != nil {
+		return nil, fmt.Errorf("compare snapshots: %w", err)
+	}
+	p.rank()
+	p.describe(after.Details)
+	p.Findings = p.find()
+	return p, nil
+}
+
+func (o Options) longEnough(kind Kind, window time.Duration) error {
+	if kind == Oracle && window < MinOracleWindow && !o.Force {
+		return fmt.Errorf("%w: it is %v, and --duration wants at least %v; --force takes it all the same", ErrShort, window, MinOracleWindow)
+	}
+	return nil
 }
 
 // taken is a snapshot with the moment of our clock that it stands for.
@@ -137,9 +221,9 @@ type taken struct {
 	took time.Duration
 }
 
-func take(ctx context.Context, src Source) (taken, error) {
+func take(ctx context.Context, src Source, since *Snapshot) (taken, error) {
 	start := time.Now()
-	s, err := src.Snapshot(ctx)
+	s, err := src.Snapshot(ctx, since)
 	if err != nil {
 		return taken{}, err
 	}
@@ -151,23 +235,45 @@ func difference(before, after Snapshot, window time.Duration, opt Options) (*Pro
 	switch {
 	case before.Source != after.Source && before.Source != "" && after.Source != "":
 		return nil, fmt.Errorf("compare snapshots: the first is of %s, the second of %s", before.Source, after.Source)
-	case !before.StartedAt.Equal(after.StartedAt):
+	case before.Kind != after.Kind:
+		return nil, errors.New("compare snapshots: one is of a tomehub, the other of an Oracle database")
+	case before.View != after.View:
+		return nil, fmt.Errorf("compare snapshots: the first is of %s, the second of %s", before.View, after.View)
+	case !before.StartedAt.Equal(after.StartedAt) || !sameInstances(before.Instances, after.Instances):
 		return nil, fmt.Errorf("compare snapshots: %w: the first is of a server started at %s, the second of one started at %s",
 			ErrRestarted, stamp(before.StartedAt), stamp(after.StartedAt))
 	case window <= 0:
 		return nil, fmt.Errorf("compare snapshots: %w: the first is of %s, the second of %s", ErrNoWindow, stamp(before.Now), stamp(after.Now))
 	}
-	p := &Profile{
-		Source: after.Source, Server: after.Server, Phase: after.Phase, StartedAt: after.StartedAt,
-		From: before.Now, To: after.Now, WindowUS: max(1, micros(window)),
-		Rank: opt.rank(), Top: opt.Top, Known: len(after.Statements), fullText: opt.FullText,
+	p := newProfile(after, opt)
+	p.From, p.WindowUS, p.Partial = before.Now, max(1, micros(window)), !after.Since.IsZero()
+	if before.Time != nil && after.Time != nil {
+		p.Time = after.Time.minus(before.Time)
+	}
+	p.Own = after.Own.minus(before.Own)
+	if p.Own.fell() {
+		p.Own = after.Own
 	}
 	p.subtract(before.Statements, after.Statements)
-	p.rank()
-	p.Findings = p.find()
 	return p, nil
+}
+
+func newProfile(s Snapshot, opt Options) *Profile {
+	return &Profile{
+		Kind: s.Kind, Source: s.Source, View: s.View, Server: s.Server, Phase: s.Phase, Instances: s.Instances, StartedAt: s.StartedAt, To: s.Now,
+		Rank: opt.rank(), Top: opt.Top, Known: len(s.Statements), Warnings: s.Warnings, fullText: opt.FullText,
+	}
+}
+
+func (t *TimeModel) minus(o *TimeModel) *TimeModel {
+	return &TimeModel{DBTime: t.DBTime - o.DBTime, DBCPU: t.DBCPU - o.DBCPU, Parse: t.Parse - o.Parse, HardParse: t.HardParse - o.HardParse}
 }
 
 func micros(d time.Duration) Micros { return Micros(d.Microseconds()) }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000Z") }
+
+// sameInstances tells whether the same instances of a database are there, none of them restarted.
+func sameInstances(a, b []Instance) bool {
+	return slices.EqualFunc(a, b, func(x, y Instance) bool { return x.ID == y.ID && x.StartedAt.Equal(y.StartedAt) })
+}

@@ -90,7 +90,9 @@ type moving struct {
 
 func (m *moving) Name() string { return "a test" }
 
-func (m *moving) Snapshot(ctx context.Context) (Snapshot, error) {
+func (m *moving) Kind() Kind { return Tomehub }
+
+func (m *moving) Snapshot(ctx context.Context, _ *Snapshot) (Snapshot, error) {
 	m.asked++
 	if m.asked == 2 && m.fail != nil {
 		return Snapshot{}, m.fail
@@ -112,7 +114,7 @@ func (m *moving) Snapshot(ctx context.Context) (Snapshot, error) {
 	n := int64(now.Add(-took/2).Sub(m.start) / (100 * time.Millisecond))
 	return Snapshot{
 		SchemaVersion: 1, Server: "tomehub test", StartedAt: started, Now: now,
-		Statements: []Statement{{Name: "passage", SQL: "SELECT 1", Executions: n, Rows: n, Elapsed: Micros(n) * 300_000}},
+		Statements: []Statement{{Name: "passage", SQL: "SELECT 1", Counters: Counters{Executions: n, Rows: n, Elapsed: Micros(n) * 300_000}}},
 	}, nil
 }
 

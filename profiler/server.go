@@ -56,9 +56,12 @@ func NewServer(adminURL string, client *http.Client) (*Server, error) {
 // Name returns "tomehub at " and the address, without a password.
 func (s *Server) Name() string { return "tomehub at " + strings.TrimSuffix(s.admin.Redacted(), "/") }
 
-// Snapshot asks the server once and waits at most 15 s. An error wraps ErrUnreachable, ErrNotTomehub, ctx's own error, or
+// Kind returns Tomehub.
+func (s *Server) Kind() Kind { return Tomehub }
+
+// Snapshot asks the server once for all its statements and waits at most 15 s. An error wraps ErrUnreachable, ErrNotTomehub, ctx's own error, or
 // says what the server answered.
-func (s *Server) Snapshot(ctx context.Context) (Snapshot, error) {
+func (s *Server) Snapshot(ctx context.Context, _ *Snapshot) (Snapshot, error) {
 	bounded, cancel := context.WithTimeoutCause(ctx, snapshotTimeout, fmt.Errorf("no answer within %v", snapshotTimeout))
 	defer cancel()
 	snap, err := s.get(bounded)

@@ -102,7 +102,7 @@ func TestSnapshotErrors(t *testing.T) {
 		defer srv.Close()
 		defer srv.CloseClientConnections()
 		url := strings.Replace(srv.URL, "://", "://me:secret@", 1)
-		_, err := source(t, url, client).Snapshot(t.Context())
+		_, err := source(t, url, client).Snapshot(t.Context(), nil)
 		if err == nil || kind != nil && !errors.Is(err, kind) || strings.Contains(err.Error(), "secret") || strings.ContainsAny(err.Error(), "\n\x1b") {
 			t.Errorf("got %v, want %v", err, kind)
 			return
@@ -143,7 +143,7 @@ func TestSnapshotOfNobody(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close() // nobody listens there now
-	_, err = source(t, address, nil).Snapshot(t.Context())
+	_, err = source(t, address, nil).Snapshot(t.Context(), nil)
 	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), "--admin-listen") || strings.Contains(err.Error(), "Get ") {
 		t.Errorf("got %v", err)
 	}
@@ -154,7 +154,7 @@ func TestSnapshotEndsWithItsContext(t *testing.T) {
 	defer srv.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := source(t, srv.URL, nil).Snapshot(ctx)
+	_, err := source(t, srv.URL, nil).Snapshot(ctx, nil)
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrUnreachable) {
 		t.Errorf("got %v, want the context's own error", err)
 	}
@@ -188,7 +188,7 @@ func FuzzServerAnswer(f *testing.F) {
 			_, _ = rec.Write(body)
 			return rec.Result(), nil
 		})}
-		s, err := source(t, "h:1", client).Snapshot(t.Context())
+		s, err := source(t, "h:1", client).Snapshot(t.Context(), nil)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\r\x1b\a\x00") {
 				t.Errorf("the error holds control characters: %q", err)

@@ -5,35 +5,56 @@
 package profiler
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"time"
 )
 
 // SchemaVersion is that of a snapshot, as a tomehub answers it and as SaveSnapshot writes it.
 const SchemaVersion = 1
 
-// Bounds of one snapshot. A tomehub has some fifty statements; a large Oracle shared pool has tens of thousands.
+// Bounds of one snapshot. A tomehub has some fifty statements; a large Oracle shared pool has a hundred
+// thousand and more.
 const (
-	MaxStatements    = 100_000
-	MaxSnapshotBytes = 64 << 20
+	MaxStatements    = 200_000
+	MaxSnapshotBytes = 96 << 20
 )
 
 // ErrNotSnapshot means that the bytes are something else than a snapshot.
 var ErrNotSnapshot = errors.New("not a snapshot of statements")
 
-// A Source takes snapshots of a database's or a server's statement counters.
+// A Source takes snapshots of a database's or a server's statement counters. It may also be a Describer or a Sampler.
 type Source interface {
-	// Snapshot reads all counters once. It ends when ctx ends.
-	Snapshot(ctx context.Context) (Snapshot, error)
+	// Snapshot reads the counters once. With since it may leave out statements that did nothing after since was taken, and
+	// then says so by Snapshot.Since. It ends when ctx ends.
+	Snapshot(ctx context.Context, since *Snapshot) (Snapshot, error)
 	// Name tells a reader of the report what was profiled. It holds no password.
 	Name() string
+	// Kind says whose counters they are.
+	Kind() Kind
 }
+
+// A Describer knows more about statements than their counters. It is asked only about those that a report shows.
+type Describer interface {
+	// Describe returns what it knows, by SQLID. What it cannot know is left empty, and said in the warnings.
+	Describe(ctx context.Context, statements []Row) (details map[string]Detail, warnings []string, err error)
+}
+
+// A Sampler sees what the sessions of a database do at this moment.
+type Sampler interface {
+	Sample(ctx context.Context) (Sample, error)
+}
+
+// Kind says what the counters of a snapshot are of.
+type Kind string
+
+// The kinds.
+const (
+	Tomehub Kind = ""       // the server's own statistics, of the statements that it ran
+	Oracle  Kind = "oracle" // v$sqlstats and its relatives, of all that the database ran
+)
 
 // Micros is a time in microseconds, the unit in which statement counters come.
 type Micros int64
@@ -44,210 +65,98 @@ func (m Micros) Seconds() float64 { return float64(m) / 1e6 }
 // A Snapshot holds the counters of all statements at one moment, summed since StartedAt or since the statement was first
 // seen. The answer of a tomehub's admin listener at /statements, saved as it is, is a snapshot too.
 type Snapshot struct {
-	SchemaVersion int         `json:"schema_version"`
-	Source        string      `json:"source,omitempty"` // Source.Name of the one that took it
-	Server        string      `json:"server"`           // name and version
-	Phase         string      `json:"phase,omitempty"`
-	StartedAt     time.Time   `json:"started_at"` // of the server's process: another value means that all counters began anew
-	Now           time.Time   `json:"now"`        // by the server's clock
-	Statements    []Statement `json:"statements"`
+	SchemaVersion int        `json:"schema_version"`
+	Kind          Kind       `json:"kind,omitempty"`
+	Source        string     `json:"source,omitempty"` // Source.Name of the one that took it
+	Server        string     `json:"server"`           // name and version
+	Phase         string     `json:"phase,omitempty"`
+	View          string     `json:"view,omitempty"`      // Oracle: the view that was read
+	Instances     []Instance `json:"instances,omitempty"` // Oracle: those whose counters are in it
+	StartedAt     time.Time  `json:"started_at"`          // of the server's process: another value means that all counters began anew
+	Now           time.Time  `json:"now"`                 // by the server's clock
+	// Since, unless it is zero, says that statements which were not active at or after it are left out.
+	Since    time.Time  `json:"since,omitzero"`
+	Time     *TimeModel `json:"time_model,omitempty"` // Oracle: of all instances together; nil when it may not be read
+	Warnings []string   `json:"warnings,omitempty"`   // what could not be read, and what to ask a DBA for
+	// Own holds what the profiler itself cost the source so far: its statements are left out of Statements.
+	Own        Counters          `json:"own,omitzero"`
+	Statements []Statement       `json:"statements"`
+	Details    map[string]Detail `json:"details,omitempty"` // by SQLID, of the first statements only, when it was saved
 }
 
-// A Statement is the counters of one statement.
+// An Instance is one server process of an Oracle database.
+type Instance struct {
+	ID        int32     `json:"inst_id"`
+	Name      string    `json:"name"`
+	StartedAt time.Time `json:"started_at"`
+}
+
+// TimeModel is what v$sys_time_model counts, since the instance's start.
+type TimeModel struct {
+	DBTime    Micros `json:"db_time_us"` // of all foreground sessions: running and waiting, idle waits left out
+	DBCPU     Micros `json:"db_cpu_us"`
+	Parse     Micros `json:"parse_us"`
+	HardParse Micros `json:"hard_parse_us"`
+}
+
+// A Statement is the counters of one statement, or of one of its cursors: several of the same SQLID are told apart by
+// instance, container, plan and child, and their differences are added.
 type Statement struct {
-	Name        string `json:"name"` // of its file, from its tag; empty for statements that are not ours
-	SQL         string `json:"sql"`
-	Executions  int64  `json:"executions"`
-	Rows        int64  `json:"rows"` // returned or changed
-	Errors      int64  `json:"errors"`
-	Elapsed     Micros `json:"elapsed_us"`      // running and fetching, without the wait for a connection
-	Max         Micros `json:"max_us"`          // the longest single execution; 0 when the source does not know
-	AcquireWait Micros `json:"acquire_wait_us"` // waiting for a connection before running
+	Name string `json:"name"`          // of its file, from its tag; empty for statements that are not ours
+	SQL  string `json:"sql,omitempty"` // may be empty in Oracle's snapshots: Describe knows it
+
+	SQLID     string `json:"sql_id,omitempty"`
+	Instance  int32  `json:"inst_id,omitempty"`
+	Container int32  `json:"con_id,omitempty"`
+	Plan      uint64 `json:"plan_hash_value,omitempty"`
+	// PlanIsKey says that Plan tells rows apart, as in v$sqlstats_plan_hash. In v$sqlstats it is only the latest plan, and
+	// changes while the row stays.
+	PlanIsKey bool `json:"plan_is_key,omitempty"`
+	// Child tells the cursors of v$sql apart: its number and its address, because a number is given again.
+	Child      string    `json:"child,omitempty"`
+	Signature  string    `json:"signature,omitempty"` // of the text without its literals, in decimal; empty when it has none
+	Versions   int64     `json:"versions,omitempty"`  // child cursors that are there now
+	LastActive time.Time `json:"last_active,omitzero"`
+
+	Counters
+	Max Micros `json:"max_us"` // the longest single execution; 0 when the source does not know
 }
 
 // key tells statements apart within a snapshot and finds them again in the next.
-type key struct{ name, sql string }
+type key struct {
+	name, id  string // id: SQLID, or the text where there is none
+	child     string
+	plan      uint64
+	inst, con int32
+}
 
-func (s Statement) key() key {
-	if s.Name != "" {
+func (s *Statement) key() key {
+	switch {
+	case s.SQLID != "":
+		k := key{id: s.SQLID, child: s.Child, inst: s.Instance, con: s.Container}
+		if s.PlanIsKey {
+			k.plan = s.Plan
+		}
+		return k
+	case s.Name != "":
 		return key{name: s.Name}
 	}
-	return key{sql: s.SQL}
+	return key{id: s.SQL}
 }
 
-func (s Statement) check() error {
+func (s *Statement) check() error {
 	if s.key() == (key{}) {
-		return errors.New("has neither name nor sql")
+		return errors.New("has neither name nor sql nor sql_id")
 	}
-	for _, c := range []struct {
-		name  string
-		value int64
-	}{
-		{"executions", s.Executions}, {"rows", s.Rows}, {"errors", s.Errors},
-		{"elapsed_us", int64(s.Elapsed)}, {"max_us", int64(s.Max)}, {"acquire_wait_us", int64(s.AcquireWait)},
-	} {
-		if c.value < 0 {
-			return fmt.Errorf("has %s %d, and a counter is never negative", c.name, c.value)
+	for i, v := range s.Counters.list() {
+		if v < 0 {
+			return fmt.Errorf("has %s %d, and a counter is never negative", counterNames[i], v)
 		}
+	}
+	if s.Max < 0 {
+		return fmt.Errorf("has max_us %d, and a counter is never negative", s.Max)
 	}
 	return nil
-}
-
-// SaveSnapshot writes a snapshot as JSON. The file appears whole or not at all, and only its owner may read it: SQL may
-// hold literals.
-func SaveSnapshot(path string, s Snapshot) error {
-	s.SchemaVersion = SchemaVersion
-	if s.Statements == nil {
-		s.Statements = []Statement{}
-	}
-	body, err := json.MarshalIndent(s, "", " ")
-	if err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
-	}
-	if len(body) >= MaxSnapshotBytes {
-		return fmt.Errorf("save snapshot: %d bytes, more than LoadSnapshot's bound of %d", len(body), MaxSnapshotBytes)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".snapshot-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
-	}
-	_, err = tmp.Write(append(body, '\n'))
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("save snapshot: %w", errors.Join(err, os.Remove(tmp.Name())))
-	}
-	return nil
-}
-
-// LoadSnapshot reads what SaveSnapshot wrote, or the saved answer of a tomehub's /statements.
-func LoadSnapshot(path string) (Snapshot, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("load snapshot: %w", err)
-	}
-	defer f.Close()
-	s, err := decode(f)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("load snapshot %s: %w", path, err)
-	}
-	return s, nil
-}
-
-// decode reads one snapshot and nothing behind it. It takes statement after statement, so that bytes which are not to be
-// trusted cannot ask for more memory than the bounds allow. An error of reading is returned as it is, one of the bytes is
-// an ErrNotSnapshot.
-func decode(r io.Reader) (Snapshot, error) {
-	in := &boundedReader{r: r, left: MaxSnapshotBytes}
-	dec := json.NewDecoder(in)
-	s, err := decodeObject(dec)
-	if err == nil {
-		if _, err = dec.Token(); err == io.EOF {
-			err = nil
-		} else if err == nil {
-			err = errors.New("there is more behind its end")
-		}
-	}
-	if err == nil {
-		err = s.check()
-	}
-	switch {
-	case in.err != nil:
-		return Snapshot{}, in.err
-	case errors.Is(err, errBound):
-		return Snapshot{}, err
-	case err != nil:
-		return Snapshot{}, fmt.Errorf("%w: %w", ErrNotSnapshot, err)
-	}
-	return s, nil
-}
-
-var errBound = errors.New("beyond the profiler's bound")
-
-// boundedReader reads at most left bytes and keeps the error that ended the reading, unless it was the end.
-type boundedReader struct {
-	r    io.Reader
-	left int64
-	err  error
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left+1)])
-	b.left -= int64(n)
-	if b.left < 0 {
-		err = fmt.Errorf("%w: more than %d MiB", errBound, MaxSnapshotBytes>>20)
-	}
-	if err != nil && err != io.EOF {
-		b.err = err
-	}
-	return n, err
-}
-
-func decodeObject(dec *json.Decoder) (Snapshot, error) {
-	var s Snapshot
-	switch start, err := dec.Token(); {
-	case err != nil:
-		return s, err
-	case start != json.Delim('{'):
-		return s, fmt.Errorf("%.40q where \"{\" is expected", fmt.Sprint(start))
-	}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return s, err
-		}
-		var into any
-		switch name {
-		case "schema_version":
-			into = &s.SchemaVersion
-		case "source":
-			into = &s.Source
-		case "server":
-			into = &s.Server
-		case "phase":
-			into = &s.Phase
-		case "started_at":
-			into = &s.StartedAt
-		case "now":
-			into = &s.Now
-		case "statements":
-			if err := decodeStatements(dec, &s); err != nil {
-				return s, err
-			}
-			continue
-		default: // of a newer server
-			into = new(json.RawMessage)
-		}
-		if err := dec.Decode(into); err != nil {
-			return s, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	_, err := dec.Token() // the closing brace
-	return s, err
-}
-
-func decodeStatements(dec *json.Decoder, s *Snapshot) error {
-	switch start, err := dec.Token(); {
-	case err != nil:
-		return err
-	case start == nil: // null, as a server writes a list that was never made
-		return nil
-	case start != json.Delim('['):
-		return fmt.Errorf("statements: %.40q where \"[\" is expected", fmt.Sprint(start))
-	}
-	for dec.More() {
-		if len(s.Statements) == MaxStatements {
-			return fmt.Errorf("%w: more than %d statements", errBound, MaxStatements)
-		}
-		var st Statement
-		if err := dec.Decode(&st); err != nil {
-			return fmt.Errorf("statement %d: %w", len(s.Statements)+1, err)
-		}
-		s.Statements = append(s.Statements, st)
-	}
-	_, err := dec.Token()
-	return err
 }
 
 // check holds what the rest of the package relies on.
@@ -261,12 +170,13 @@ func (s Snapshot) check() error {
 		return errors.New("no started_at or no now")
 	}
 	seen := make(map[key]bool, len(s.Statements))
-	for i, st := range s.Statements {
+	for i := range s.Statements {
+		st := &s.Statements[i]
 		if err := st.check(); err != nil {
 			return fmt.Errorf("statement %d %w", i+1, err)
 		}
 		if seen[st.key()] {
-			return fmt.Errorf("statement %d, %.60q, is there twice", i+1, st.Name+st.SQL)
+			return fmt.Errorf("statement %d, %.60q, is there twice", i+1, cmp.Or(st.SQLID, st.Name+st.SQL))
 		}
 		seen[st.key()] = true
 	}

@@ -96,7 +96,7 @@ func (a *app) saveSnapshot(ctx context.Context, c *profileSettings) error {
 	if err != nil {
 		return usageError{err}
 	}
-	snapshot, err := src.Snapshot(ctx)
+	snapshot, err := src.Snapshot(ctx, nil)
 	if err != nil {
 		return err
 	}
