@@ -134,13 +134,27 @@ func (p *Profile) findings() reports.Table {
 	t := reports.Table{Name: "findings", Caption: "Findings", Columns: []reports.Column{
 		{Name: "Finding"}, {Name: "Statement"}, {Name: "Evidence", Wrap: true}, {Name: "What to do", Wrap: true},
 	}}
-	names := map[string]string{
-		Dominant: "over half", Slow: "slow", NPlusOne: "N+1", Waiting: "pool waits", Failing: "errors", Endless: "does not end",
-	}
 	for _, f := range p.Findings {
-		t.Rows = append(t.Rows, []string{names[f.Kind], f.Statement, f.Evidence, f.Advice})
+		t.Rows = append(t.Rows, []string{findingName(f.Kind), f.Statement, f.Evidence, f.Advice})
 	}
 	return t
+}
+
+// findingName says a kind of finding in words.
+func findingName(kind string) string {
+	switch kind {
+	case Dominant:
+		return "over half"
+	case NPlusOne:
+		return "N+1"
+	case Waiting:
+		return "pool waits"
+	case Failing:
+		return "errors"
+	case Endless:
+		return "does not end"
+	}
+	return strings.ReplaceAll(kind, "_", " ") // also of a newer tomehub
 }
 
 func (p *Profile) rate(n int64) float64 { return float64(n) / p.WindowUS.Seconds() }
