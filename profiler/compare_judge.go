@@ -115,7 +115,7 @@ func (c *Comparison) sentence() string {
 	}{{c.Arisen, "new"}, {c.Solved, "gone"}} {
 		var names []string
 		for _, f := range part.findings[:min(len(part.findings), 3)] {
-			names = append(names, f.title())
+			names = append(names, f.Title())
 		}
 		if len(names) == 0 {
 			continue

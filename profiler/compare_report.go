@@ -144,8 +144,8 @@ func (c *Comparison) findings() reports.Table {
 	return t
 }
 
-// title names a finding within a sentence: "N+1 on passage".
-func (f Finding) title() string {
+// Title names a finding within a sentence: "N+1 on passage".
+func (f Finding) Title() string {
 	if f.Statement == "" {
 		return findingName(f.Kind)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tomehub/tomehub/reports"
 )
 
 // The time between two snapshots of a watch.
@@ -238,3 +240,21 @@ func (p *Profile) By(r Rank) *Profile {
 	q.rank()
 	return &q
 }
+
+// Table returns the report's table of the statements from to to of Statements: as many as a screen has room for.
+func (p *Profile) Table(from, to int) reports.Table {
+	q := *p
+	q.Statements = p.Statements[from:to]
+	return q.table()
+}
+
+// Running returns how many sessions worked at a time on average: as sampled, or else by the statements' own time.
+func (p *Profile) Running() float64 {
+	if aas, ok := p.Activity.AAS(""); ok {
+		return aas
+	}
+	return p.Total.Elapsed.Seconds() / p.WindowUS.Seconds()
+}
+
+// PerSecond returns the executions of all statements per second.
+func (p *Profile) PerSecond() float64 { return p.rate(p.Total.Executions) }
