@@ -116,7 +116,7 @@ func (o *OracleSource) Kind() Kind { return Oracle }
 
 // shown is a view's name as it is read: gv$ with RAC.
 func (o *OracleSource) shown(view string) string {
-	if o.cfg.RAC {
+	if o.cfg.RAC && strings.HasPrefix(view, "v$") {
 		return "g" + view
 	}
 	return view

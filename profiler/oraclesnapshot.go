@@ -76,9 +76,9 @@ func (o *OracleSource) snapshot(ctx context.Context, since *Snapshot) (Snapshot,
 
 // readClock fills in the database's name and time.
 func (o *OracleSource) readClock(ctx context.Context, s *Snapshot) error {
-	var now, user, database, container text
+	var now, user, database text
 	asked := time.Now()
-	err := o.each(ctx, o.texts.query("clock"), []any{&now, &user, &database, &container}, func() bool { return false })
+	err := o.each(ctx, o.texts.query("clock"), []any{&now, &user, &database}, func() bool { return false })
 	if err != nil {
 		return fmt.Errorf("read the database's clock: %w", err)
 	}
@@ -93,9 +93,6 @@ func (o *OracleSource) readClock(ctx context.Context, s *Snapshot) error {
 	o.user, o.skew = string(user), at.Sub(asked)
 	s.Now = at.UTC()
 	s.Server = "Oracle, database " + string(database)
-	if container != "" && container != database {
-		s.Server += "/" + string(container)
-	}
 	return nil
 }
 

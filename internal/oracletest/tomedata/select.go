@@ -13,7 +13,7 @@ import (
 //	SELECT expression [[AS] alias], … FROM [SYS.]view [alias] [WHERE condition AND …]
 //
 // An expression has columns, literals, binds, SYSDATE, SYSTIMESTAMP, + - * /, TO_CHAR, TO_DATE, SUBSTR, NVL, SYS_CONTEXT
-// of USERENV, and COUNT, SUM, MIN, MAX over all rows. A condition is a comparison, [NOT] IN, [NOT] LIKE, IS [NOT] NULL.
+// of USERENV, and COUNT, SUM, MIN, MAX over all rows, ROWNUM in a condition. A condition is a comparison, [NOT] IN, [NOT] LIKE, IS [NOT] NULL.
 type selection struct {
 	scanner
 	call  *oracletest.Call
@@ -29,9 +29,10 @@ type selection struct {
 	items  []item
 	where  []func() (bool, error)
 	groups []*group
-	filter bool // behind WHERE
-	single bool // in a group function, whose columns are not those of a row
-	plain  bool // a column stands outside group functions
+	filter bool  // behind WHERE
+	single bool  // in a group function, whose columns are not those of a row
+	plain  bool  // a column stands outside group functions
+	kept   int64 // rows so far
 }
 
 type item struct {
@@ -192,6 +193,7 @@ next:
 				continue next
 			}
 		}
+		q.kept++
 		return true, nil
 	}
 	return false, nil
