@@ -176,8 +176,8 @@ func (o *OracleSource) readStatements(ctx context.Context, s *Snapshot, view str
 	if s.Since.IsZero() {
 		q.text, q.args = unfiltered(q.text), nil
 	}
-	s.Statements, s.Own = nil, Counters{}
-	seen := newSeen()
+	s.Own = Counters{}
+	found := newPile()
 	var r statementRow
 	full := false
 	err := o.each(ctx, q, r.dest(o, view == ViewSQL), func() bool {
@@ -185,7 +185,7 @@ func (o *OracleSource) readStatements(ctx context.Context, s *Snapshot, view str
 			s.Own = s.Own.plus(r.counters())
 			return true
 		}
-		if full = len(s.Statements) == MaxStatements; full {
+		if full = found.n == MaxStatements; full {
 			return false
 		}
 		st := Statement{
@@ -199,37 +199,56 @@ func (o *OracleSource) readStatements(ctx context.Context, s *Snapshot, view str
 			st.Versions, st.Command = 1, int(r.command)
 			st.Child = strconv.FormatInt(int64(r.child), 10) + "/" + hex.EncodeToString(r.childAt)
 		}
-		if at, twice := seen.at(s.Statements, &st); twice {
-			if st.Elapsed > s.Statements[at].Elapsed { // the later of two readings of one cursor
-				s.Statements[at] = st
-			}
-			return true
-		}
-		s.Statements = append(s.Statements, st)
+		found.add(&st)
 		return true
 	})
+	s.Statements = found.list()
 	if full {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%s has more than %d rows: the others are left out", o.shown(view), MaxStatements))
 	}
 	return err
 }
 
-// seen finds the cursors that came twice: a pass over a v$ view holds no lock, and a cursor that moves meanwhile may be
-// met again. It keeps hashes, a twentieth of the keys' size.
-type seen struct {
+// A pile collects statements without copying them each time that it grows, and finds those that came before: a pass over a v$
+// view holds no lock, so that a cursor that moves meanwhile may be met again. It remembers hashes, a tenth of the keys' size.
+type pile struct {
 	seed   maphash.Seed
 	places map[uint64]int32
+	parts  [][]Statement // all but the last are full
+	n      int
 }
 
-func newSeen() *seen { return &seen{seed: maphash.MakeSeed(), places: map[uint64]int32{}} }
+const pilePart = 4096
 
-// at returns where in list a statement with st's key is; when there is none, st is expected to be appended.
-func (s *seen) at(list []Statement, st *Statement) (int, bool) {
-	h := maphash.Comparable(s.seed, st.key())
-	at, known := s.places[h]
-	if known && list[at].key() == st.key() {
-		return int(at), true
+func newPile() *pile { return &pile{seed: maphash.MakeSeed(), places: map[uint64]int32{}} }
+
+// add puts st on the pile, or in the place of an earlier reading of the same cursor.
+func (p *pile) add(st *Statement) {
+	h := maphash.Comparable(p.seed, st.key())
+	if at, known := p.places[h]; known {
+		if old := &p.parts[at/pilePart][at%pilePart]; old.key() == st.key() {
+			if st.Elapsed >= old.Elapsed {
+				*old = *st
+			}
+			return
+		}
 	}
-	s.places[h] = int32(len(list))
-	return 0, false
+	p.places[h] = int32(p.n)
+	if p.n%pilePart == 0 {
+		p.parts = append(p.parts, make([]Statement, 0, pilePart))
+	}
+	last := &p.parts[len(p.parts)-1]
+	*last = append(*last, *st)
+	p.n++
+}
+
+// list returns the statements in the order in which they came, and empties the pile.
+func (p *pile) list() []Statement {
+	p.places = nil
+	all := make([]Statement, 0, p.n)
+	for i, part := range p.parts {
+		all = append(all, part...)
+		p.parts[i] = nil
+	}
+	return all
 }
