@@ -117,11 +117,7 @@ func (o *OracleSource) History(ctx context.Context, from, to time.Time) (samples
 // historyFrom is from, or when the history begins, if that is later.
 func (o *OracleSource) historyFrom(ctx context.Context, from time.Time) (time.Time, error) {
 	var oldest text
-	q := o.texts.query("history_begin")
-	if o.cfg.RAC { // a group function over all instances stands alone
-		q.text = compose(q.text, "g"+q.view, false)
-	}
-	if err := o.each(ctx, q, []any{&oldest}, func() bool { return false }); err != nil || oldest == "" {
+	if err := o.each(ctx, o.texts.query("history_begin"), []any{&oldest}, func() bool { return false }); err != nil || oldest == "" {
 		return from, err
 	}
 	begin, err := time.ParseInLocation(wallFormat, string(oldest), o.zone)

@@ -81,13 +81,16 @@ func viewIn(file string) string {
 	return strings.TrimSpace(view)
 }
 
-// compose puts a view in place of the file's and turns a statement over v$ into one over gv$, which tells the instance first.
+// compose puts a view in place of the file's and turns a statement over v$ into one over gv$, which tells the instance first,
+// unless it is of all instances together.
 func compose(file, view string, rac bool) string {
 	from := "\nFROM "
 	text := strings.Replace(file, from+viewIn(file), from+view, 1)
 	if rac && strings.HasPrefix(view, "v$") {
 		text = strings.Replace(text, from+"v$", from+"gv$", 1)
-		text = strings.Replace(text, hinted, hinted+"inst_id, ", 1)
+		if !strings.Contains(text, "MIN(") {
+			text = strings.Replace(text, hinted, hinted+"inst_id, ", 1)
+		}
 	}
 	return text
 }
