@@ -62,15 +62,15 @@ func both(then, now *Load, thenWindow, nowWindow Micros) (Outcome, string) {
 	var why []string
 	switch slower {
 	case 1:
-		why = append(why, "slower"+times(after/before))
+		why = append(why, "slower"+byFactor(after/before))
 	case -1:
-		why = append(why, "faster"+times(before/after))
+		why = append(why, "faster"+byFactor(before/after))
 	}
 	switch often {
 	case 1:
-		why = append(why, "more often"+times(now.PerSecond/then.PerSecond))
+		why = append(why, "more often"+byFactor(now.PerSecond/then.PerSecond))
 	case -1:
-		why = append(why, "less often"+times(then.PerSecond/now.PerSecond))
+		why = append(why, "less often"+byFactor(then.PerSecond/now.PerSecond))
 	}
 	sum := slower + often
 	if sum == 0 && slower != 0 { // one against the other: what it takes of each second decides
@@ -87,8 +87,8 @@ func both(then, now *Load, thenWindow, nowWindow Micros) (Outcome, string) {
 	return Same, ""
 }
 
-// times writes a factor.
-func times(f float64) string {
+// byFactor writes a factor.
+func byFactor(f float64) string {
 	if f >= 10 {
 		return fmt.Sprintf(" ×%.0f", f)
 	}
@@ -101,7 +101,7 @@ func (c *Comparison) sentence() string {
 	before, after := c.Then.Total.Elapsed.Seconds()/c.Then.WindowUS.Seconds(), c.Now.Total.Elapsed.Seconds()/c.Now.WindowUS.Seconds()
 	said := fmt.Sprintf("Time in the database per second: %s → %s s", significant(before), significant(after))
 	if before > 0 {
-		said += fmt.Sprintf(" (%s)", percent(after/before))
+		said += fmt.Sprintf(" (%s)", risen(after/before))
 	}
 	switch {
 	case few(c.Now) && !few(c.Then):
@@ -140,11 +140,11 @@ func enumerate(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
-// percent writes a change as a signed percentage; beyond ten times as much a factor reads better.
-func percent(factor float64) string {
+// risen writes a change as a signed percentage; beyond ten times as much a factor reads better.
+func risen(factor float64) string {
 	switch change := 100 * (factor - 1); {
 	case factor > 10:
-		return strings.TrimSpace(times(factor))
+		return strings.TrimSpace(byFactor(factor))
 	case change <= -0.5:
 		return fmt.Sprintf("−%.0f %%", -change)
 	case change >= 0.5:

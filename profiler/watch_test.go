@@ -69,7 +69,7 @@ func watched(t *testing.T, ctx context.Context, src Source, cfg WatchConfig) (sh
 		default:
 			var parts []string
 			for _, r := range i.Profile.By(ByElapsed).Statements {
-				parts = append(parts, fmt.Sprintf("%s %d%s", r.SQLID, r.Executions, strings.Join(words(r.States), "")))
+				parts = append(parts, fmt.Sprintf("%s %d%s", r.SQLID, r.Executions, strings.Join(spoken(r.States), "")))
 			}
 			slices.Sort(parts)
 			shown = append(shown, fmt.Sprintf("%.1fs: %s", i.Profile.WindowUS.Seconds(), strings.Join(parts, ", ")))
@@ -81,7 +81,7 @@ func watched(t *testing.T, ctx context.Context, src Source, cfg WatchConfig) (sh
 	return shown, all
 }
 
-func words(states []State) []string {
+func spoken(states []State) []string {
 	var list []string
 	for _, s := range states {
 		list = append(list, " "+string(s))
