@@ -69,7 +69,7 @@ func (v *watchView) lines() []string {
 		if v.said != "" {
 			hint = v.said
 		}
-		lines = append(lines, dim+reports.Line(hint, v.width)+plain)
+		lines = append(lines, dim+reports.Clip(hint, v.width)+plain)
 	}
 	return lines[:min(len(lines), v.height)]
 }
