@@ -106,7 +106,7 @@ func TestWatchViewShowsAnInterval(t *testing.T) {
 	s := newScreen(t, 110, 24)
 	s.has("tomehub at http://127.0.0.1:5002", "figures come after 10s", "q quit")
 	s.Update(interval(t, 3))
-	s.has("tomehub v1, phase A", "window 10.0 s", "3 of 3 statements", "by elapsed", "Running 0.30 █", "Exec/s 3.3 █", "1 intervals, 33 executions", "s0", "s2", "SELECT 1 FROM somewhere")
+	s.has("tomehub v1, phase A", "window 10.0 s", "3 of 3 statements", "by elapsed", "Running 0.30 █", "Exec/s 3.3 █", "intervals 1, executions 33, running 0.30", "s0", "s2", "SELECT 1 FROM somewhere")
 	if !strings.Contains(s.View().Content, reverse+"  10      1.00") || !s.View().AltScreen {
 		t.Errorf("the first statement is not marked:\n%q", s.View().Content)
 	}
@@ -201,12 +201,12 @@ func TestWatchViewShowsTrouble(t *testing.T) {
 	s := newScreen(t, 80, 24)
 	s.Update(interval(t, 2))
 	s.Update(profiler.Interval{Err: fmt.Errorf("take a snapshot: %w \x1b[2J", profiler.ErrUnreachable), At: time.Unix(3600, 0), Sums: profiler.Sums{Failed: 4}})
-	s.has("No figures, 4 so far: take a snapshot: the server cannot be reached", "(01:00:00 UTC)", "4 failed", "s1", "Running - ")
+	s.has("No figures, 4 so far: take a snapshot: the server cannot be reached", "(01:00:00 UTC)", "failed 4", "s1", "Running - ")
 	if strings.Contains(s.View().Content, "\x1b[2J") {
 		t.Error("an error's escape sequence reaches the terminal")
 	}
 	s.Update(profiler.Interval{Err: profiler.ErrRestarted, Sums: profiler.Sums{Restarts: 1}})
-	s.has("A new beginning: the server was restarted", "1 restarts")
+	s.has("A new beginning: the server was restarted", "restarts 1")
 	s.Update(interval(t, 2))
 	s.has("!beginning", "!No figures")
 }
