@@ -134,7 +134,7 @@ func TestWatchOnATerminal(t *testing.T) {
 		cmd := x.start("profile", "--url", s.admin, "--watch", "--interval", "500ms", "--env-file", "")
 		at := x.await(0, enter)
 		at = x.await(at, "every 500ms")
-		s.search(t, "dasein")
+		s.search(t, "dasein", 50)
 		at = x.await(at, "search_ids")
 		if raw := x.modes(); raw.Lflag&unix.ICANON != 0 {
 			t.Errorf("%s: keys are not read one by one", name)
