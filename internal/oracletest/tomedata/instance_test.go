@@ -41,7 +41,7 @@ func overWire(t testing.TB, cfg InstanceConfig) *wire {
 
 func (w *wire) open(dsn string) *sql.DB {
 	w.t.Helper()
-	db, err := sql.Open("oracle", "oracle://tomehub:secret@"+dsn)
+	db, err := sql.Open("oracle", "oracle://tomehub:secret@"+dsn+"?PREFETCH_ROWS=1000")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -89,3 +89,5 @@ func TestCursor(t *testing.T) {
 	w.wants("[[SELECT 1 FROM books 3 15000 21 2026-03-01 15:04:05]]", `SELECT sql_text, executions, elapsed_time, buffer_gets,
 		TO_CHAR(last_active_time, 'YYYY-MM-DD HH24:MI:SS') FROM v$sqlstats WHERE elapsed_time > 0`)
 }
+
+func named(name string, v any) any { return sql.Named(name, v) }
