@@ -117,10 +117,7 @@ func (q *selection) number(w string) (operand, error) {
 	if strings.Trim(w, "0123456789.") != "" || len(w) > 40 {
 		return operand{}, ora(936, "missing expression: tomedata knows no number %.40q", w)
 	}
-	v, err := number(w)
-	if _, rounded := v.(float64); rounded && strings.Trim(w, "0123456789") == "" {
-		v = oracletest.Decimal(w)
-	}
+	v, err := exact(w)
 	return constant(oracletest.Number, v), err
 }
 

@@ -13,7 +13,7 @@ import (
 // A Session is a row of V$SESSION that the test sets.
 type Session struct {
 	SID, Serial int64  // Serial 0: 1
-	User        string // "": TOMEHUB
+	User        string // "": TOMEHUB, or NULL for a BACKGROUND
 	Status      string // "": ACTIVE
 	// State, Event and WaitClass: with an Event and no State, it waits for that; without both it is on CPU, and has the
 	// Event and WaitClass of its last wait, which are stale: SQL*Net message from client, Idle.
@@ -33,10 +33,13 @@ func (s *Session) fill() {
 	for _, d := range []struct {
 		set *string
 		as  string
-	}{{&s.User, Schema}, {&s.Status, "ACTIVE"}, {&s.Type, "USER"}} {
+	}{{&s.Status, "ACTIVE"}, {&s.Type, "USER"}} {
 		if *d.set == "" {
 			*d.set = d.as
 		}
+	}
+	if s.User == "" && s.Type == "USER" {
+		s.User = Schema
 	}
 	if s.Serial == 0 {
 		s.Serial = 1
