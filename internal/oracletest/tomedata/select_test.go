@@ -2,6 +2,7 @@ package tomedata
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -135,17 +136,19 @@ func wantORA(t testing.TB, err error, code int, with string) {
 	}
 }
 
+func (w *wire) refuses(code int, with, query string, args ...any) {
+	w.t.Helper()
+	_, err := w.ask(w.db, query, args...)
+	if wantORA(w.t, err, code, with); w.t.Failed() {
+		w.t.Fatal(query)
+	}
+}
+
 // What is not known is refused with Oracle's code, and what is beyond tomedata with what it knows.
 func TestSelectRefused(t *testing.T) {
 	w := overWire(t, InstanceConfig{Time: noon})
 	w.in.Views().Set("V$THINGS", things())
-	f := func(code int, with, query string, args ...any) {
-		t.Helper()
-		_, err := w.ask(w.db, query, args...)
-		if wantORA(t, err, code, with); t.Failed() {
-			t.Fatal(query)
-		}
-	}
+	f := w.refuses
 	f(942, "", "SELECT id FROM v$nothing")
 	f(942, "", "SELECT id FROM SYS.v$things") // a public synonym is not SYS's
 	f(942, "", "SELECT id FROM v_$things")    // and the view is nobody else's
@@ -181,8 +184,13 @@ func TestSelectRefused(t *testing.T) {
 	f(937, "", "SELECT id, COUNT(*) FROM v$things")
 	f(913, "", "SELECT "+strings.Repeat("(", 100)+"1 FROM dual")
 	f(936, "", "SELECT "+strings.Repeat("- ", 100)+"1 FROM dual")
+}
 
-	// Nothing is converted by a session's settings or a client's zone.
+// Nothing is converted by a session's settings or a client's zone, and values have their limits.
+func TestSelectValuesRefused(t *testing.T) {
+	w := overWire(t, InstanceConfig{Time: noon})
+	w.in.Views().Set("V$THINGS", things())
+	f := w.refuses
 	f(932, "TO_DATE", "SELECT id FROM v$things WHERE born > '2026-03-01'")
 	f(932, "TO_DATE", "SELECT id FROM v$things WHERE born > :1", "2026-03-01")
 	f(932, "zone", "SELECT id FROM v$things WHERE born > :1", noon)
@@ -293,4 +301,29 @@ func fits(typ oracletest.Type, v oracletest.Value) bool {
 		return typ == oracletest.Raw
 	}
 	return typ == oracletest.Number
+}
+
+// A test's own views need no instance.
+func TestViews(t *testing.T) {
+	views := &Views{}
+	views.Set("v$session", View{
+		Columns: []oracletest.Column{{Name: "SID", Type: oracletest.Number}, {Name: "MODULE"}},
+		Rows: func() [][]oracletest.Value {
+			return [][]oracletest.Value{{int64(1), "tomehub"}, {int64(2), "sqlplus"}}
+		},
+	})
+	c := New(WithViews(views)).client(t)
+	f := func(want, sql string, binds ...any) {
+		t.Helper()
+		if got := fmt.Sprint(c.must(sql, binds...)); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+	f("[[1 tomehub] [2 sqlplus]]", "SELECT s.sid, s.module FROM v$session s")
+	f("[[2]]", "/* tomehub:profile */ SELECT sid FROM v$session WHERE module = 'sqlplus'")
+	f("[[tomehub]]", "SELECT module FROM v$session WHERE sid = :sid AND module = 'tomehub'", "sid", 1)
+	f("[[2]]", "SELECT COUNT(*) FROM v$session")
+	c.fails(942, "SELECT sid FROM v$nowhere")
+	c.fails(904, "SELECT nothing FROM v$session")
+	c.fails(933, "SELECT sid FROM v$session ORDER BY sid")
 }

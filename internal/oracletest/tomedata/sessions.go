@@ -173,6 +173,7 @@ func (in *Instance) eachStatistic() func(*statistic) bool {
 func (db *database) setViews() {
 	db.setCursorViews()
 	db.setSessionViews()
+	db.setHistoryView()
 	setView(db, "SYS_TIME_MODEL", (*Instance).eachStatistic,
 		textField("STAT_NAME", 64, func(r *statistic) string { return r.name }),
 		numberOf("VALUE", func(r *statistic) int64 { return r.value }),
@@ -185,7 +186,7 @@ func (db *database) setViews() {
 		textField("VERSION", 17, func(r **Instance) string { return (*r).cfg.Version }),
 		dateOf("STARTUP_TIME", func(r **Instance) time.Time { return (*r).started() }),
 		textField("STATUS", 12, func(**Instance) string { return "OPEN" }),
-		textField("PARALLEL", 3, func(*(*Instance)) string { return map[bool]string{true: "YES", false: "NO"}[db.clustered()] }),
+		textField("PARALLEL", 3, func(**Instance) string { return map[bool]string{true: "YES", false: "NO"}[db.clustered()] }),
 		numberOf("CON_ID", func(r **Instance) int64 { return (*r).cfg.Container }))
 	setView(db, "DATABASE", once,
 		numberOf("DBID", func(**Instance) int64 { return db.id() }),
