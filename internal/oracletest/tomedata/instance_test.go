@@ -97,6 +97,7 @@ func TestCursors(t *testing.T) {
 	w.in.Advance(time.Minute)
 	c.Flip(200)
 	c.Run(1, Cost{Elapsed: time.Second, Gets: 1000})
+	w.wants("[[200 3]]", "SELECT plan_hash_value, executions FROM v$sqlstats WHERE sql_id = :1", id)
 	if n := c.AddChild(Child{Reasons: []string{"BIND_MISMATCH", "LANGUAGE_MISMATCH"}, Module: "sqlplus"}); n != 2 {
 		t.Errorf("child %d", n)
 	}
@@ -108,6 +109,7 @@ func TestCursors(t *testing.T) {
 		" buffer_gets, disk_reads, rows_processed, fetches, sorts, parse_calls, loads, invalidations"
 	w.wants("[[100 8 1020000 2000 4000 6000 8000 10000 12 1015 16 18 20 22 24 5 0 3 4000 3]]",
 		"SELECT plan_hash_value, "+numbers+", version_count, avg_hard_parse_time, con_id FROM v$sqlstats WHERE sql_id = :1", id)
+	w.wants("[[2026-03-01 15:06:05]]", "SELECT TO_CHAR(last_active_time, "+stamp+") FROM v$sqlstats WHERE sql_id = :1", id)
 	w.wants("[[100 3 20000 2000 4000 6000 8000 10000 12 15 16 18 20 22 24 3 0 1 4000] [200 5 1000000 0 0 0 0 0 0 1000 0 0 0 0 0 2 0 2 0]]",
 		"SELECT plan_hash_value, "+numbers+", version_count, avg_hard_parse_time FROM v$sqlstats_plan_hash WHERE sql_id = :1", id)
 	w.wants("[[0 100 3 tomehub read READER 3 N] [1 200 1 tomehub read READER 3 N] [2 200 4 sqlplus read READER 3 N]]",
@@ -129,9 +131,13 @@ func TestCursors(t *testing.T) {
 func TestCursorOddities(t *testing.T) {
 	w := overWire(t, InstanceConfig{Time: noon})
 	c := w.in.Cursor(Statement{Text: "SELECT 1 FROM books"})
+	versions := 1
 	f := func(stats, sql string) {
 		t.Helper()
 		w.wants(stats, "SELECT executions, elapsed_time FROM v$sqlstats WHERE sql_id = :1", c.ID())
+		if stats != "[]" {
+			w.wants(fmt.Sprintf("[[%d]]", versions), "SELECT version_count FROM v$sqlstats WHERE sql_id = :1", c.ID())
+		}
 		w.wants(sql, "SELECT child_number, executions, elapsed_time, loads, invalidations, SUBSTR(first_load_time, 12), SUBSTR(last_load_time, 12) FROM v$sql WHERE sql_id = :1", c.ID())
 	}
 	second := Cost{Elapsed: time.Second}
@@ -144,8 +150,10 @@ func TestCursorOddities(t *testing.T) {
 	c.Invalidate()
 	f("[[1 2000000]]", "[[0 1 2000000 2 1 12:04:05 12:05:05]]")
 	c.Unload()
+	versions = 0
 	f("[[1 2000000]]", "[]")
 	c.Run(1, second)
+	versions = 1
 	f("[[2 3000000]]", "[[0 1 1000000 1 0 12:04:05 12:05:05]]")
 	c.Reset()
 	f("[[0 0]]", "[[0 0 0 1 0 12:05:05 12:05:05]]")

@@ -222,6 +222,39 @@ func TestSelectValuesRefused(t *testing.T) {
 	f(22835, "", "SELECT TO_CHAR(sql_fulltext) FROM v$sqlstats")
 }
 
+// Days in seconds give whole seconds, whatever their fraction is in binary.
+func TestSecondsOfADay(t *testing.T) {
+	for seconds := int64(1); seconds < 4000; seconds++ {
+		days, err := calculate("/", seconds, int64(86400))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := calculate("-", noon, days)
+		if want := noon.Add(-time.Duration(seconds) * time.Second); err != nil || got != want {
+			t.Errorf("%v - %d/86400 is %v, %v", noon, seconds, got, err)
+		}
+	}
+}
+
+// The same name at two positions has two values when the driver sends them so.
+func TestBindsByPosition(t *testing.T) {
+	in := NewInstance(InstanceConfig{Time: noon})
+	f := func(want string, names []string, row []oracletest.Value) {
+		t.Helper()
+		res, err := in.Views().answer(&oracletest.Call{SQL: "SELECT :a, :b, :a FROM dual", Names: names, Rows: [][]oracletest.Value{row}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := res.All(); err != nil || fmt.Sprint(rows) != want {
+			t.Errorf("%v, %v, want %s", rows, err, want)
+		}
+	}
+	f("[[1 2 3]]", []string{"A", "B", "A"}, []oracletest.Value{int64(1), int64(2), int64(3)})
+	f("[[1 2 1]]", []string{"B", "A"}, []oracletest.Value{int64(2), int64(1)})
+	_, err := in.Views().answer(&oracletest.Call{SQL: "SELECT :a FROM dual", Names: []string{"B"}, Rows: [][]oracletest.Value{{int64(2)}}})
+	wantCode(t, err, 1008)
+}
+
 func TestLike(t *testing.T) {
 	f := func(s, p string, want bool) {
 		t.Helper()

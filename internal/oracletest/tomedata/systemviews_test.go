@@ -60,10 +60,11 @@ func TestSessions(t *testing.T) {
 		Session{SID: 100, SQLID: "aaaaaaaaaaaaa", Module: "tomehub", Action: "search", Program: "tomehub@app", Machine: "app", AudSID: 9},
 		Session{SID: 101, Serial: 7, Event: "enq: TX - row lock contention", WaitClass: "Application", Wait: 1500 * time.Millisecond, SQLID: "bbbbbbbbbbbbb", Blocker: 100},
 		Session{SID: 102, Status: "INACTIVE", Event: "SQL*Net message from client", WaitClass: "Idle"},
+		Session{SID: 104, Status: "INACTIVE"},
 		Session{SID: 103, Type: "BACKGROUND", Event: "db file parallel write", WaitClass: "System I/O"},
 	)
 	w.wants("[[100 1 ACTIVE WAITED SHORT TIME Idle 0 aaaaaaaaaaaaa USER <nil> NOT IN WAIT] [101 7 ACTIVE WAITING Application 1500000 bbbbbbbbbbbbb USER 100 VALID]"+
-		" [102 1 INACTIVE WAITING Idle 0 <nil> USER <nil> NO HOLDER] [103 1 ACTIVE WAITING System I/O 0 <nil> BACKGROUND <nil> NO HOLDER]]",
+		" [102 1 INACTIVE WAITING Idle 0 <nil> USER <nil> NO HOLDER] [104 1 INACTIVE WAITED SHORT TIME Idle 0 <nil> USER <nil> NOT IN WAIT] [103 1 ACTIVE WAITING System I/O 0 <nil> BACKGROUND <nil> NO HOLDER]]",
 		"SELECT sid, serial#, status, state, wait_class, wait_time_micro, sql_id, type, blocking_session, blocking_session_status FROM v$session WHERE sid >= 100")
 	w.wants("[[TOMEHUB tomehub search tomehub@app app 9 3 SQL*Net message from client]]",
 		"SELECT username, module, action, program, machine, audsid, con_id, event FROM v$session WHERE sid = 100")
