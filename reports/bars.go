@@ -78,15 +78,19 @@ func (b Bar) text(unit string) string {
 	if b.Text != "" {
 		return b.Text
 	}
+	total, some := 0.0, false
 	for _, v := range b.Values {
 		if usable(v) {
-			return value(sum(b.Values), unit)
+			total, some = total+v, true
 		}
 	}
-	return "–"
+	if !some {
+		return "–"
+	}
+	return value(total, unit)
 }
 
-// sum adds what can be drawn.
+// sum adds what can be drawn: a bar has no length below 0.
 func sum(values []float64) float64 {
 	total := 0.0
 	for _, v := range values {
