@@ -27,10 +27,7 @@ func (c Chart) textTable() (Table, bool) {
 
 func (c Chart) barTable() Table {
 	t := Table{Name: c.Name, Caption: c.Title, Columns: []Column{{Name: ""}, {Name: "Value", Align: Right}, {Name: "Bar", Optional: true}}}
-	longest := c.Y.Max
-	for _, b := range c.Bars {
-		longest = max(longest, sum(b.Values))
-	}
+	longest := c.longest()
 	for _, b := range c.Bars[:min(len(c.Bars), textBars)] {
 		bar := ""
 		if all := sum(b.Values); all > 0 {
