@@ -79,6 +79,12 @@ func (l *label) want(kind string) {
 	}
 }
 
+// turn turns labels on, where they are possible, or off.
+func (l *label) turn(on bool) {
+	l.on = on && l.clear
+	l.next = l.shown
+}
+
 // onto returns the packet p, with the label ahead of its call when one is due.
 func (l *label) onto(p []byte) []byte {
 	if len(p) <= packetHead || p[4] != packetData {
@@ -88,7 +94,7 @@ func (l *label) onto(p []byte) []byte {
 		l.clear = string(p) == string(versionCall)
 		return p
 	}
-	if !l.on || l.next == l.shown {
+	if l.next == l.shown {
 		return p
 	}
 	kind := l.next

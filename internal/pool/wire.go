@@ -77,7 +77,7 @@ func (w *wire) show(kind string) {
 func (w *wire) labels(on bool) (may bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.label.on = on && w.label.clear
+	w.label.turn(on)
 	return w.label.clear
 }
 
