@@ -79,11 +79,8 @@ func (l *label) want(kind string) {
 	}
 }
 
-// turn turns labels on, where they are possible, or off.
-func (l *label) turn(on bool) {
-	l.on = on && l.clear
-	l.next = l.shown
-}
+// turn turns labels on or off.
+func (l *label) turn(on bool) { l.on, l.next = on, l.shown }
 
 // onto returns the packet p, with the label ahead of its call when one is due.
 func (l *label) onto(p []byte) []byte {
