@@ -42,6 +42,9 @@ type Result struct {
 	Environment   Environment      `json:"environment"`
 	WarmUp        int64            `json:"warm_up_requests"` // left out of all figures
 	Canceled      int64            `json:"canceled"`         // cut off by the end of the run
+	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
+	Server   *ServerFigures `json:"server,omitempty"`
+	NoServer string         `json:"no_server,omitempty"`
 }
 
 // StepFigures are the figures of one step.

@@ -33,6 +33,12 @@ type Config struct {
 	Duration time.Duration
 	// Version of the program, for the result.
 	Version string
+	// AdminURL is the admin listener of the server, such as http://127.0.0.1:5002. With it the result tells requests and
+	// statements as the server counted them; "" has only what the public health routes tell.
+	AdminURL string
+	// TopStatements, unless nil, is called at the start of the measured time, and what it returns at the end. An error of
+	// either stands in the result's notes and fails nothing.
+	TopStatements func(context.Context) (func(context.Context) (*StatementWindow, error), error)
 
 	transport http.RoundTripper // tests: takes the place of the network
 	waiter    waiter            // tests: must sleep on the bubble's clock
