@@ -117,7 +117,7 @@ type BreakerFigures struct {
 type BreakerTransition struct {
 	AtS  float64 `json:"at_s"`
 	Name string  `json:"name"`
-	To   string  `json:"to"` // open, half_open or closed
+	To   string  `json:"to"` // open, half-open or closed
 }
 
 // A Restart was first seen at AtS, in seconds since the run began.
@@ -150,7 +150,7 @@ type ServerSample struct {
 
 	Open      []string `json:"open,omitempty"`      // breakers that were open
 	HalfOpen  []string `json:"half_open,omitempty"` // or half-open
-	Restarted int      `json:"restarted,omitempty"`
+	Restarted int      `json:"restarted,omitempty"` // times
 }
 
 // PoolSample is one pool within a sample.
