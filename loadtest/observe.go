@@ -12,7 +12,7 @@ import (
 const (
 	pollEvery    = time.Second // in a run that is not scaled
 	minPollEvery = 100 * time.Millisecond
-	pollTimeout  = 2 * time.Second
+	pollTimeout  = 1900 * time.Millisecond // so that of polls that hang each second one is sent
 	// lastPoll bounds the last reading of a run that was stopped, which must end within half a second.
 	lastPoll       = 250 * time.Millisecond
 	maxTransitions = 200
@@ -289,7 +289,10 @@ func (w *statementWatch) begin(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, statementsTimeout)
 	defer cancel()
-	w.later, w.err = w.hook(ctx)
+	later, err := w.hook(ctx)
+	if w.err = err; err == nil {
+		w.later = later
+	}
 }
 
 func (w *statementWatch) end(ctx context.Context) {

@@ -98,7 +98,7 @@ func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 		return nil, fmt.Errorf("put result together: %w", err)
 	}
 	r.health(out, min(ended, s.Total()))
-	r.server(out)
+	r.server(out, min(ended, s.Total()))
 	r.judge(out)
 	out.settle(cause)
 	return out, nil

@@ -6,10 +6,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
-// server fills in what the observer saw.
-func (r *run) server(out *Result) {
+// server fills in what the observer saw. until is the end of the measured time.
+func (r *run) server(out *Result, until time.Duration) {
 	o := r.observer
 	if o == nil {
 		out.NoServer = "nobody observed the server"
@@ -20,11 +21,11 @@ func (r *run) server(out *Result) {
 	if out.NoServer = o.seen.noServer(); out.NoServer != "" {
 		return
 	}
-	out.Server = o.figures()
+	out.Server = o.figures(until)
 }
 
 // figures puts together what was seen. The caller holds mu.
-func (o *observer) figures() *ServerFigures {
+func (o *observer) figures(until time.Duration) *ServerFigures {
 	s := &o.seen
 	f := &ServerFigures{
 		Version: s.version, Phase: s.phase, FromS: o.from.Seconds(), ToS: o.to.Seconds(),
@@ -47,12 +48,12 @@ func (o *observer) figures() *ServerFigures {
 			window.Statements[i].PerRequest = float64(window.Statements[i].Executions) / float64(f.Statements.Requests)
 		}
 	}
-	f.Notes = append(f.Notes, o.notes()...)
+	f.Notes = append(f.Notes, o.notes(until)...)
 	return f
 }
 
 // notes say what a reader of the figures must know. The caller holds mu.
-func (o *observer) notes() []string {
+func (o *observer) notes(until time.Duration) []string {
 	s := &o.seen
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
@@ -65,9 +66,9 @@ func (o *observer) notes() []string {
 	}
 	if o.measured == nil {
 		note("The server's counters were not read in the measured time.")
-	} else if late, early := o.from-o.warm, o.end-o.to; late > o.every/2 || early > o.every/2 {
+	} else if late, early := o.from-o.warm, until-o.to; late > o.every/2 || early > o.every/2 {
 		note("The server's counters were read from %s to %s of the run; the measured time is from %s to %s.",
-			formatMS(milliseconds(o.from)), formatMS(milliseconds(o.to)), formatMS(milliseconds(o.warm)), formatMS(milliseconds(o.end)))
+			formatMS(milliseconds(o.from)), formatMS(milliseconds(o.to)), formatMS(milliseconds(o.warm)), formatMS(milliseconds(until)))
 	}
 	if n := len(s.restarts); n > 0 {
 		note("The server was restarted %s; what it counted after the last poll before is lost, so counts are least ones.", times(n))
