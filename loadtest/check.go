@@ -125,6 +125,9 @@ func (m metric) format(v float64) string {
 	case unitRate:
 		return formatNumber(v) + "/s"
 	case unitMemory:
+		if v >= 1024 {
+			return formatNumber(v/1024) + "GiB"
+		}
 		return formatNumber(v) + "MiB"
 	case unitGrowth:
 		return formatNumber(v) + "MiB/min"

@@ -13,7 +13,7 @@ import (
 func (r *Result) Report() reports.Report {
 	out := reports.Report{
 		Title: r.Title, Verdict: r.Verdict, Judged: r.Judged, Summary: r.summary(),
-		Checks: r.Checks, Facts: r.facts(), Notes: r.notes(), Data: r,
+		Checks: r.Checks, Facts: r.facts(), Notes: r.notes(), Data: r, Charts: r.charts(),
 	}
 	if len(r.Expected) > 0 {
 		t := reports.Table{

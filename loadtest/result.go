@@ -193,6 +193,8 @@ func (r *run) measure(out *Result, name, step string) (float64, string) {
 	switch {
 	case m.server == nil:
 		return m.measured(out.of(step))
+	case r.observer == nil:
+		return 0, "nobody observed the server"
 	case out.NoServer != "":
 		return 0, out.NoServer
 	}
