@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -271,12 +272,12 @@ func TestObservedInterrupt(t *testing.T) {
 func TestNoTomehub(t *testing.T) {
 	f := func(why, want string, status int, body string, once bool) {
 		t.Helper()
-		asked := 0
+		var asked atomic.Int64
 		r := observe(t, observed+"checks:\n  - {metric: server.cache_hit_rate, at_least: 70%, why: w}\n  - {metric: server.memory_used, window: 2s, below: 1GiB, why: w}", nil,
 			func(c *Config) {
 				c.AdminURL = ""
 				c.observer = roundTrip(func(*http.Request) (*http.Response, error) {
-					asked++
+					asked.Add(1)
 					return answer(status, body), nil
 				})
 			})
@@ -288,8 +289,8 @@ func TestNoTomehub(t *testing.T) {
 				t.Errorf("%s: %+v", why, c)
 			}
 		}
-		if once && asked > 2 {
-			t.Errorf("%s: asked %d times", why, asked)
+		if once && asked.Load() > 2 {
+			t.Errorf("%s: asked %d times", why, asked.Load())
 		}
 		if n := strings.Count(strings.Join(r.Report().Notes, "\n"), want); n != 1 || r.Total.Completed != 100 {
 			t.Errorf("%s: said %d times, %d requests", why, n, r.Total.Completed)

@@ -68,7 +68,11 @@ func TestOutOfTimeInTheWarmUp(t *testing.T) {
 func TestInterruptForReal(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	ctx, cancel := context.WithCancelCause(context.Background())
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" { // the observer, which finds no TomeHub
+			http.NotFound(w, r)
+			return
+		}
 		asked <- struct{}{}
 		<-r.Context().Done()
 	}))
