@@ -1,11 +1,15 @@
 package profiler
 
 import (
+	"bytes"
+	"io"
 	"math"
 	"math/big"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestOracleNumber(t *testing.T) {
@@ -96,5 +100,28 @@ func TestOraclePile(t *testing.T) {
 	list := p.list()
 	if len(list) != n || list[pilePart+3].Elapsed != 9 || list[3].Elapsed != 5 || list[n-1].Plan != n-1 {
 		t.Errorf("%d statements", len(list))
+	}
+}
+
+// TestSaveSnapshotFrame holds that no text within a snapshot is taken for the place of its statements.
+func TestSaveSnapshotFrame(t *testing.T) {
+	odd := `{"statements":null}`
+	s := Snapshot{
+		SchemaVersion: SchemaVersion, Server: odd, Warnings: []string{odd, "a\n\"statements\":null"}, StartedAt: epoch, Now: epoch,
+		Details: map[string]Detail{odd: {Text: odd}}, Statements: []Statement{{SQL: odd}, {SQLID: "b"}},
+	}
+	var b bytes.Buffer
+	if err := encode(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	got, err := decode(&b)
+	if diff := cmp.Diff(s, got); err != nil || diff != "" {
+		t.Errorf("%v: %s", err, diff)
+	}
+	for range MaxStatements / 2 {
+		s.Statements = append(s.Statements, Statement{SQL: strings.Repeat("x", 1000)})
+	}
+	if err := encode(io.Discard, s); err == nil || !strings.Contains(err.Error(), "bound of") {
+		t.Errorf("100 MB: %v", err)
 	}
 }

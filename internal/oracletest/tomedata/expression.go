@@ -158,6 +158,9 @@ func (q *selection) column(w string) (operand, error) {
 		}
 		w = name
 	}
+	if w == "ROWNUM" && q.filter { // of the row that would be the next to be kept
+		return operand{typ: oracletest.Number, get: func() (oracletest.Value, error) { return q.kept + 1, nil }}, nil
+	}
 	at := slices.IndexFunc(q.view.Columns, func(c oracletest.Column) bool { return c.Name == w })
 	if at < 0 {
 		return operand{}, ora(904, "%s: invalid identifier", full)

@@ -29,9 +29,10 @@ type selection struct {
 	items  []item
 	where  []func() (bool, error)
 	groups []*group
-	filter bool // behind WHERE
-	single bool // in a group function, whose columns are not those of a row
-	plain  bool // a column stands outside group functions
+	filter bool  // behind WHERE
+	single bool  // in a group function, whose columns are not those of a row
+	plain  bool  // a column stands outside group functions
+	kept   int64 // rows so far
 }
 
 type item struct {
@@ -192,6 +193,7 @@ next:
 				continue next
 			}
 		}
+		q.kept++
 		return true, nil
 	}
 	return false, nil

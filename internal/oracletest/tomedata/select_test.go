@@ -61,6 +61,8 @@ func TestSelect(t *testing.T) {
 
 	// Lists and patterns.
 	f("[[1] [2]]", "SELECT id FROM v$things WHERE id IN (1, 2, 7)")
+	f("[[2] [3]]", "SELECT id FROM v$things WHERE id NOT IN (1) AND ROWNUM <= 2")
+	f("[]", "SELECT id FROM v$things WHERE ROWNUM = 2") // there is no second row without a first
 	f("[[2] [3] [0.5]]", "SELECT id FROM v$things WHERE id NOT IN (1)")
 	f("[]", "SELECT id FROM v$things WHERE id NOT IN (1, NULL)")
 	f("[[1]]", "SELECT id FROM v$things WHERE id IN (NULL, 1)")
