@@ -42,7 +42,10 @@ func newFakeTomehub() *fakeTomehub {
 
 // serve answers a request of the load.
 func (f *fakeTomehub) serve(*http.Request) (int, string) {
-	time.Sleep(f.work)
+	f.mu.Lock()
+	work := f.work
+	f.mu.Unlock()
+	time.Sleep(work)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests++

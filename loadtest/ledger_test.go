@@ -83,6 +83,42 @@ func TestLedgerIsBounded(t *testing.T) {
 	}
 }
 
+// What a counter stood at when it was first seen is not of this run; in a fresh process it is.
+func TestLedgerBegins(t *testing.T) {
+	var l ledger
+	add := func(at int, started string, counts map[string]int64) map[string]int64 {
+		return l.add(&reading{at: time.Duration(at), started: started, counts: counts}).counts
+	}
+	for i, x := range []struct {
+		started      string
+		counts, want map[string]int64
+	}{
+		{"a", map[string]int64{"x": 70}, map[string]int64{"x": 0}},
+		{"a", map[string]int64{"x": 75, "y": 9}, map[string]int64{"x": 5, "y": 0}},
+		{"b", map[string]int64{"x": 80, "y": 2, "z": 3}, map[string]int64{"x": 80, "y": 2, "z": 3}},
+		{"b", map[string]int64{"x": 1, "y": 2, "z": 4}, map[string]int64{"x": 1, "y": 0, "z": 1}},
+	} {
+		if diff := cmp.Diff(x.want, add(i, x.started, x.counts)); diff != "" {
+			t.Errorf("step %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// The bounds of a scaled run: memory is not scaled, its growth is.
+func TestScaledServerBounds(t *testing.T) {
+	f := func(metric string, want float64) {
+		t.Helper()
+		if got := (Check{Metric: metric, High: &Bound{Value: 100}}).scaled(0.1).High.Value; got != want {
+			t.Errorf("%s: 100 becomes %v, want %v", metric, got, want)
+		}
+	}
+	f("server.memory_growth", 1000)
+	f("server.memory_peak", 100)
+	f("server.cache_hit_rate", 100)
+	f("server.breaker_open_seconds", 10)
+	f("server.requests", 100)
+}
+
 func TestSlope(t *testing.T) {
 	var l line
 	for i := range leastPoints {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -164,8 +166,21 @@ func TestTornReadings(t *testing.T) {
 		t.Errorf("polls %+v, restarts %v, %d requests", s.Polls, s.Restarts, s.Statements.Requests)
 	}
 
-	other := newFakeTomehub()
-	other.process = 7
+	// Without an admin listener it is the public routes alone that tell.
+	r = observe(t, observed, func(f *fakeTomehub) {
+		began := time.Now()
+		f.cut = func(r *http.Request) (bool, int) {
+			if at := time.Since(began); at == 7*time.Second && r.URL.Path == "/api/health/streams" {
+				f.restart()
+			}
+			return false, 0
+		}
+	}, func(c *Config) { c.AdminURL = "" })
+	if s := r.Server; s.Polls.Failed != 1 || len(s.Restarts) != 1 || s.Cache.Hits != 1620 || s.Statements != nil || s.Version != "v9" ||
+		s.Notes[0] != "Requests and statements are not known: no admin listener was named (--admin)." {
+		t.Errorf("no admin listener: polls %+v, restarts %v, %+v, notes %q", s.Polls, s.Restarts, s.Cache, s.Notes)
+	}
+
 	r = observe(t, observed, func(f *fakeTomehub) {
 		f.cut = func(r *http.Request) (bool, int) {
 			if r.URL.Host == "admin" {
@@ -177,6 +192,91 @@ func TestTornReadings(t *testing.T) {
 	if s := r.Server; s.Statements != nil || s.Cache.Hits != 1800 || len(s.Notes) != 1 ||
 		s.Notes[0] != "Requests and statements are not known: read the admin listener: is no TomeHub: it has no /routes." {
 		t.Errorf("%+v, notes %q", s.Statements, s.Notes)
+	}
+}
+
+// A poll that only part of the server answers counts for nothing, and what is not ours for a moment is no other server.
+func TestPartialAnswers(t *testing.T) {
+	f := func(why, host string, status int) {
+		t.Helper()
+		r := observe(t, observed, func(f *fakeTomehub) {
+			began := time.Now()
+			f.cut = func(r *http.Request) (bool, int) {
+				return time.Since(began) == 7*time.Second && r.URL.Host == host, status
+			}
+		})
+		if s := r.Server; s == nil || s.Polls.Failed != 1 || s.Statements.Requests != 100 || len(s.Samples) != 12 {
+			t.Fatalf("%s: %q, %+v", why, r.NoServer, s)
+		}
+		for _, x := range r.Server.Samples {
+			if x.Requests == nil {
+				t.Errorf("%s: the sample at %v s has no requests", why, x.AtS)
+			}
+		}
+	}
+	f("the admin listener is away", "admin", 502)
+	f("a login page", "fake", 401)
+}
+
+// The admin listener of another server is no help.
+func TestAnothersAdmin(t *testing.T) {
+	r := observe(t, observed, nil, func(c *Config) {
+		ours, other := c.observer, newFakeTomehub()
+		other.process = 7
+		c.observer = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "admin" {
+				return other.RoundTrip(r)
+			}
+			return ours.RoundTrip(r)
+		})
+	})
+	want := "Requests and statements are not known: read the admin listener: it belongs to another process: it began at 2000-01-01T07:00:00Z, the target's at 2000-01-01T00:00:00Z."
+	if s := r.Server; s.Statements != nil || s.Cache.Hits != 1800 || s.Notes[0] != want {
+		t.Errorf("%+v, notes %q", s.Statements, s.Notes)
+	}
+}
+
+// When the reading at the end fails, those that come later are not taken for it.
+func TestNothingAfterTheEnd(t *testing.T) {
+	r := observe(t, observed, func(f *fakeTomehub) {
+		began := time.Now()
+		f.cut = func(r *http.Request) (bool, int) {
+			return time.Since(began) > 11500*time.Millisecond && time.Since(began) < 13*time.Second, 502
+		}
+		later(11750*time.Millisecond, func() { f.mu.Lock(); f.work = 5 * time.Second; f.mu.Unlock() })
+	})
+	if s := r.Server; s.ToS != 11 || s.Statements.Requests != 90 || s.Samples[len(s.Samples)-1].AtS < 16 {
+		t.Errorf("to %v, %+v", s.ToS, s.Statements)
+	}
+}
+
+func TestNonsenseIsRefused(t *testing.T) {
+	f := func(why, body, want string) {
+		t.Helper()
+		base := &url.URL{Scheme: "http", Host: "target"}
+		r := newServerReader(base, nil, roundTrip(func(*http.Request) (*http.Response, error) { return answer(200, body), nil }))
+		_, err := r.read(t.Context())
+		if !errors.Is(err, errNotTomehub) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", why, err, want)
+		}
+	}
+	f("a counter below 0", `{"pools":[],"cache":{"enabled":true,"hits":-1}}`, "it counts -1 cache.hits")
+	f("one that no server reaches", `{"pools":[{"name":"a","acquired":9223372036854775807}]}`, "it counts 9223372036854775807 pool.a.acquired")
+	f("a gauge below 0", `{"pools":[{"name":"a","in_use":-2}]}`, "it says pool.a.in_use is -2")
+	f("an endless gauge", `{"pools":[],"memory":{"process_rss_mb":1e300}}`, "it says memory.rss is 1e+300")
+	f("an endless wait", `{"pools":[{"name":"a","wait_total_ms":1e300}]}`, "it says wait_total_ms is 1e+300")
+	f("the same pool twice", `{"pools":[{"name":"a"},{"name":"a"}]}`, "it tells pool.a.acquired twice")
+	f("too many pools", `{"pools":[`+strings.Repeat("{},", maxPools)+`{}]}`, "it has 17 pools")
+	f("too many breakers", `{"pools":[],"circuit_breakers":[`+strings.Repeat("{},", maxBreakers)+`{}]}`, "it has 65 circuit breakers")
+	f("refused streams below 0", `{"pools":[],"streams":{"refused":{"a":-1}}}`, "it counts -1 refused streams")
+
+	var many routesAnswer
+	many.SchemaVersion, many.Routes = 1, slices.Grow(many.Routes, maxRoutes+1)[:maxRoutes+1]
+	if err := newReading().join(&many); err == nil || !strings.Contains(err.Error(), "it has 501 routes") {
+		t.Errorf("too many routes: %v", err)
+	}
+	if err := newReading().join(&routesAnswer{SchemaVersion: 2}); err == nil || !strings.Contains(err.Error(), "its schema_version is 2") {
+		t.Errorf("another schema: %v", err)
 	}
 }
 
@@ -215,18 +315,20 @@ func TestSlowPolls(t *testing.T) {
 	if s := r.Server; s.ToS != 11 || s.Statements.Requests != 90 {
 		t.Errorf("early: to %v, %+v", s.ToS, s.Statements)
 	}
-	// A quick poll at the edge is not undone by a slow one that was sent before.
-	r = observe(t, strings.Replace(observed, "2s", "2500ms", 1), func(f *fakeTomehub) {
-		began := time.Now()
-		f.cut = func(r *http.Request) (bool, int) {
-			if time.Since(began) == 12*time.Second && r.URL.Path == "/api/health/memory" {
-				time.Sleep(600 * time.Millisecond)
+	// A quick poll at an edge is not undone by a slow one that was sent before.
+	for _, at := range []time.Duration{2 * time.Second, 12 * time.Second} {
+		r = observe(t, strings.Replace(observed, "2s", "2500ms", 1), func(f *fakeTomehub) {
+			began := time.Now()
+			f.cut = func(r *http.Request) (bool, int) {
+				if time.Since(began) == at && r.URL.Path == "/api/health/memory" {
+					time.Sleep(600 * time.Millisecond)
+				}
+				return false, 0
 			}
-			return false, 0
+		})
+		if s := r.Server; s.FromS != 2.5 || s.ToS != 12.5 || at == 2*time.Second && s.Polls.Skipped != 1 || s.Statements.Requests != 100 || s.Cache.Hits != 1800 {
+			t.Errorf("overtaken at %v: from %v to %v, %+v, %+v, polls %+v", at, s.FromS, s.ToS, s.Statements, s.Cache, s.Polls)
 		}
-	})
-	if s := r.Server; s.ToS != 12.5 || s.Statements.Requests != 100 || s.Statements.Statements != 600 || len(s.Restarts) != 0 {
-		t.Errorf("overtaken: to %v, %+v, restarts %v", s.ToS, s.Statements, s.Restarts)
 	}
 }
 
