@@ -70,7 +70,7 @@ table into a pipe. --compare holds the report against an earlier one, written wi
 	s.add(durationValue{&c.interval, profiler.MinInterval, profiler.MaxInterval}, "interval", "TOMEHUB_PROFILE_INTERVAL", "time between two snapshots of --watch")
 	s.add(boolValue{&c.force}, "force", "TOMEHUB_PROFILE_FORCE", "take a window on Oracle that is shorter than 6s, though its counters move every 5s only")
 	c.oracleSettings.register(s)
-	cmd.Flags().BoolVar(&c.lifetime, "lifetime", false, "report one snapshot, and what it counts since each statement was first seen")
+	s.add(boolValue{&c.lifetime}, "lifetime", "TOMEHUB_PROFILE_LIFETIME", "report one snapshot, and what it counts since each statement was first seen")
 	cmd.Flags().StringVar(&c.save, "save", "", "take one snapshot, write it to this file, and exit")
 	cmd.Flags().StringVar(&c.from, "from", "", "earlier snapshot, written by --save")
 	cmd.Flags().StringVar(&c.to, "to", "", "later snapshot, written by --save")
