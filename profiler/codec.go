@@ -131,6 +131,8 @@ func decodeObject(dec *json.Decoder) (Snapshot, error) {
 			into = &s.Instances
 		case "since":
 			into = &s.Since
+		case "gone":
+			into = &s.Gone
 		case "time_model":
 			into = &s.Time
 		case "warnings":

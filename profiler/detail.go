@@ -31,6 +31,7 @@ type PlanStep struct {
 	Options   string `json:"options,omitempty"`
 	Object    string `json:"object,omitempty"` // owner.name
 	Rows      int64  `json:"rows,omitempty"`   // the optimizer's guess
+	Cost      int64  `json:"cost,omitempty"`   // likewise, about one per block read alone; 0: not known
 	Access    string `json:"access,omitempty"` // predicates
 	Filter    string `json:"filter,omitempty"`
 }

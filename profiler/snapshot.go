@@ -76,6 +76,7 @@ type Snapshot struct {
 	Now           time.Time  `json:"now"`                 // by the server's clock
 	// Since, unless it is zero, says that statements which were not active at or after it are left out.
 	Since    time.Time  `json:"since,omitzero"`
+	Gone     []string   `json:"gone,omitempty"`       // with Since: SQLIDs that the source looked for, of those busy before, and did not find any more
 	Time     *TimeModel `json:"time_model,omitempty"` // Oracle: of all instances together; nil when it may not be read
 	Warnings []string   `json:"warnings,omitempty"`   // what could not be read, and what to ask a DBA for
 	// Own holds what the profiler itself cost the source so far: its statements are left out of Statements.
@@ -113,9 +114,12 @@ type Statement struct {
 	// changes while the row stays.
 	PlanIsKey bool `json:"plan_is_key,omitempty"`
 	// Child tells the cursors of v$sql apart: its number and its address, because a number is given again.
-	Child      string    `json:"child,omitempty"`
-	Signature  string    `json:"signature,omitempty"` // of the text without its literals, in decimal; empty when it has none
-	Versions   int64     `json:"versions,omitempty"`  // child cursors that are there now
+	Child     string `json:"child,omitempty"`
+	Signature string `json:"signature,omitempty"` // of the text without its literals, in decimal; empty when it has none
+	Versions  int64  `json:"versions,omitempty"`  // child cursors that are there now
+	// Command is Oracle's number of the kind of statement, where the source knows it without asking for more: 3 SELECT, 47
+	// PL/SQL block, 170 CALL. 0: not known.
+	Command    int       `json:"command_type,omitempty"`
 	LastActive time.Time `json:"last_active,omitzero"`
 
 	Counters
