@@ -170,7 +170,7 @@ func TestCursorsOfOneStatement(t *testing.T) {
 		oracle(100, child("0", 1, 11, 1000, 5000), child("1", 1, 11, 10, 900), child("0", 2, 11, 70, 700)),
 		oracle(160, child("0", 1, 11, 1010, 5050), child("1", 1, 11, 3, 30), child("0", 2, 11, 70, 1700), child("2", 1, 12, 5, 500)), Options{Top: 5})
 	want := []Row{{
-		SQLID: "7ws837zynp1zv", Counters: Counters{Executions: 18, Elapsed: 1580}, Share: 1, States: []State{Reset, New}, Instances: []int32{1, 2},
+		SQLID: "7ws837zynp1zv", Counters: Counters{Executions: 18, Elapsed: 1580}, Share: 1, States: []State{Reset}, Instances: []int32{1, 2},
 		Plans: []PlanWork{{11, Counters{Executions: 13, Elapsed: 1080}}, {12, Counters{Executions: 5, Elapsed: 500}}},
 	}}
 	if diff := cmp.Diff(want, p.Statements); diff != "" {
