@@ -270,6 +270,8 @@ func difference(before, after Snapshot, window time.Duration, opt Options) (*Pro
 	case !before.StartedAt.Equal(after.StartedAt) || !sameInstances(before.Instances, after.Instances):
 		return nil, fmt.Errorf("compare snapshots: %w: the first is of %s, the second of %s",
 			ErrRestarted, before.started(), after.started())
+	case !before.Since.IsZero():
+		return nil, errors.New("compare snapshots: the first leaves out statements that did nothing before it, so that nobody knows what they did since; --save takes a whole one")
 	case window <= 0:
 		return nil, fmt.Errorf("compare snapshots: %w: the first is of %s, the second of %s", ErrNoWindow, stamp(before.Now), stamp(after.Now))
 	}
