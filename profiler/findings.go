@@ -37,6 +37,11 @@ var kindNames = map[string]string{
 	Children: "child cursors", Locked: "lock waits", Contention: "concurrency", Cluster: "cluster waits", IOBound: "disk",
 }
 
+// findingName says a kind of finding in words, also one of a newer tomehub.
+func findingName(kind string) string {
+	return cmp.Or(kindNames[kind], strings.ReplaceAll(kind, "_", " "))
+}
+
 // The severities, by the part of all time that is at stake.
 const (
 	High   = "high"   // a quarter and more

@@ -246,7 +246,7 @@ func (p *Profile) findings() reports.Table {
 		{Name: "Severity", Optional: true}, {Name: "At stake(s)", Align: reports.Right, Optional: true},
 	}}
 	for _, f := range p.Findings {
-		t.Rows = append(t.Rows, []string{kindNames[f.Kind], f.Statement, f.Evidence, f.Advice, f.Severity, total(f.AtStake.Seconds())})
+		t.Rows = append(t.Rows, []string{findingName(f.Kind), f.Statement, f.Evidence, f.Advice, f.Severity, total(f.AtStake.Seconds())})
 	}
 	return t
 }
