@@ -29,6 +29,33 @@ type ActiveSession struct {
 // OnCPU is the class of sessions that do not wait.
 const OnCPU = "CPU"
 
+// A Historian is asked about the sessions' past once, after the window, instead of being sampled within it.
+type Historian interface {
+	// KeepsHistory tells whether it may be asked.
+	KeepsHistory() bool
+	// History returns one sample for each second between two moments of the source's clock, the earlier one included.
+	History(ctx context.Context, from, to time.Time) ([]Sample, error)
+}
+
+// past returns the activity between two moments, from a source that keeps a history; nil from any other.
+func past(ctx context.Context, src Source, from, to time.Time) *Activity {
+	h, ok := src.(Historian)
+	if !ok || !h.KeepsHistory() {
+		return nil
+	}
+	acc := newAccumulator(to.Sub(from))
+	acc.sum.Origin = "v$active_session_history"
+	samples, err := h.History(ctx, from, to)
+	for _, s := range samples {
+		acc.add(s, nil)
+	}
+	a := acc.activity()
+	if err != nil {
+		a.Missing = err.Error()
+	}
+	return a
+}
+
 // Activity is what was sampled within the window, summed: divided by Samples these are average active sessions.
 type Activity struct {
 	Origin  string            `json:"origin"` // "v$session" or "v$active_session_history"
@@ -64,6 +91,9 @@ func watchSessions(ctx context.Context, src Source, d time.Duration) (a *Activit
 	end := time.NewTimer(d)
 	defer end.Stop()
 	sampler, ok := src.(Sampler)
+	if h, keeps := src.(Historian); keeps && h.KeepsHistory() {
+		ok = false
+	}
 	if !ok {
 		select {
 		case <-end.C:

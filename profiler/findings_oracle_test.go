@@ -47,7 +47,7 @@ func ora(name string, exec, rows int64, elapsed Micros, change ...func(*Row)) Ro
 	return r
 }
 
-func sql(text string) func(*Row) { return func(r *Row) { r.SQL, r.Name = text, "" } }
+func foreign(sql string) func(*Row) { return func(r *Row) { r.SQL, r.Name = sql, "" } }
 
 // TestOracleFindings: each finding with just enough evidence, and just not.
 func TestOracleFindings(t *testing.T) {
@@ -91,7 +91,7 @@ func TestOracleFindings(t *testing.T) {
 	list := ora("list", 100, 1000, 1e5)
 	f("lookups of few blocks", "n_plus_one read", rows(list, ora("read", 1000, 1000, 1e5, gets(20_000))))
 	f("lookups of many blocks are no lookups", "", rows(list, ora("read", 1000, 1000, 1e5, gets(20_001))))
-	f("of another program", "", rows(list, ora("read", 1000, 1000, 1e5, sql("select a from b"))))
+	f("of another program", "", rows(list, ora("read", 1000, 1000, 1e5, foreign("select a from b"))))
 	f("of another module", "", rows(ora("list", 100, 1000, 1e5, module("A")), ora("read", 1000, 1000, 1e5, module("B"))))
 	f("of the same module", "n_plus_one read", rows(ora("list", 100, 1000, 1e5, module("A")), ora("read", 1000, 1000, 1e5, module("A"))))
 

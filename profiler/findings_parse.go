@@ -13,7 +13,7 @@ const (
 	hardShare       = 0.2 // of the executions
 	literalVariants = 20
 	literalRepeats  = 3.0 // fewer executions per variant than this
-	manyChildren    = 100 // cursors of one statement; a search through them takes a mutex
+	childrenLeast   = 100 // cursors of one statement; a search through them takes a mutex
 )
 
 // parsing holds the time of parsing against DB time.
@@ -95,7 +95,7 @@ func (f *finder) children(r *Row) (Finding, bool) {
 	if r.Detail != nil {
 		n = max(n, int64(r.Detail.Children))
 	}
-	if n < manyChildren {
+	if n < childrenLeast {
 		return Finding{}, false
 	}
 	one := Finding{

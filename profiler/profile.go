@@ -139,7 +139,9 @@ func Run(ctx context.Context, src Source, opt Options) (*Profile, error) {
 	}
 	p.AskedUS, p.Interrupted = micros(opt.Duration), interrupted
 	p.SnapshotsUS = [2]Micros{micros(before.took), micros(after.took)}
-	p.Activity = activity
+	if p.Activity = activity; activity == nil {
+		p.Activity = past(ctx, src, p.From, p.To)
+	}
 	return p, p.complete(ctx, src)
 }
 

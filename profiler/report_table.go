@@ -16,7 +16,7 @@ type column struct {
 	cell func(*Row) string
 }
 
-func number(name string, cell func(*Row) string) column {
+func numeric(name string, cell func(*Row) string) column {
 	return column{reports.Column{Name: name, Align: reports.Right}, cell}
 }
 
@@ -28,12 +28,12 @@ func words(name string, cell func(*Row) string) column {
 // is left out first.
 func (p *Profile) columns() []column {
 	all := []column{
-		number("Exec", func(r *Row) string { return strconv.FormatInt(r.Executions, 10) }),
-		number("Total(s)", func(r *Row) string { return total(r.Elapsed.Seconds()) }),
-		number("Avg(s)", func(r *Row) string { return known(r.Avg, average) }),
+		numeric("Exec", func(r *Row) string { return strconv.FormatInt(r.Executions, 10) }),
+		numeric("Total(s)", func(r *Row) string { return total(r.Elapsed.Seconds()) }),
+		numeric("Avg(s)", func(r *Row) string { return known(r.Avg, average) }),
 		words("SQL", p.textCell),
 		words("Statement", func(r *Row) string { name, _ := split(r.Name, r.SQL); return cmp.Or(name, r.SQLID) }),
-		number("%", func(r *Row) string {
+		numeric("%", func(r *Row) string {
 			if r.is(Block) {
 				return ""
 			}
@@ -69,7 +69,7 @@ func (p *Profile) columns() []column {
 // rankColumn is what the statements are ordered by, where the first columns do not show it.
 func (p *Profile) rankColumn() (column, bool) {
 	count := func(name string, of func(*Row) int64) (column, bool) {
-		return number(name, func(r *Row) string { return strconv.FormatInt(of(r), 10) }), true
+		return numeric(name, func(r *Row) string { return strconv.FormatInt(of(r), 10) }), true
 	}
 	switch p.Rank {
 	case ByCPU:
@@ -81,30 +81,30 @@ func (p *Profile) rankColumn() (column, bool) {
 	case ByRows:
 		return count("Rows", func(r *Row) int64 { return r.Rows })
 	case ByWait:
-		return number("Wait(s)", func(r *Row) string { return total(r.AcquireWait.Seconds()) }), true
+		return numeric("Wait(s)", func(r *Row) string { return total(r.AcquireWait.Seconds()) }), true
 	case ByElapsed, ByExecutions, ByAvg:
 	}
 	return column{}, false
 }
 
 func cpuColumn() column {
-	return number("CPU(s)", func(r *Row) string { return total(r.CPU.Seconds()) })
+	return numeric("CPU(s)", func(r *Row) string { return total(r.CPU.Seconds()) })
 }
 
 func (p *Profile) rateColumn() column {
-	return number("Exec/s", func(r *Row) string { return fmt.Sprintf("%.1f", p.rate(r.Executions)) })
+	return numeric("Exec/s", func(r *Row) string { return fmt.Sprintf("%.1f", p.rate(r.Executions)) })
 }
 
 func rowsColumn() column {
-	return number("Rows/exec", func(r *Row) string { return known(r.RowsPer, each) })
+	return numeric("Rows/exec", func(r *Row) string { return known(r.RowsPer, each) })
 }
 
 func (p *Profile) tomehubColumns() []column {
 	return []column{
 		rowsColumn(), p.rateColumn(),
-		number("Wait/exec(s)", func(r *Row) string { return known(r.WaitPer, average) }),
-		number("Errors", func(r *Row) string { return strconv.FormatInt(r.Errors, 10) }),
-		number("Max(s)", func(r *Row) string {
+		numeric("Wait/exec(s)", func(r *Row) string { return known(r.WaitPer, average) }),
+		numeric("Errors", func(r *Row) string { return strconv.FormatInt(r.Errors, 10) }),
+		numeric("Max(s)", func(r *Row) string {
 			if r.Max == 0 {
 				return ""
 			}
@@ -115,12 +115,12 @@ func (p *Profile) tomehubColumns() []column {
 
 func (p *Profile) oracleColumns() []column {
 	per := func(name string, of func(*Row) int64) column {
-		return number(name, func(r *Row) string {
+		return numeric(name, func(r *Row) string {
 			return known(func() (float64, bool) { return r.Per(float64(of(r))) }, each)
 		})
 	}
 	time := func(name string, of func(*Row) Micros) column {
-		return number(name, func(r *Row) string { return total(of(r).Seconds()) })
+		return numeric(name, func(r *Row) string { return total(of(r).Seconds()) })
 	}
 	detail := func(name string, of func(*Detail) string) column {
 		return words(name, func(r *Row) string {
@@ -140,7 +140,7 @@ func (p *Profile) oracleColumns() []column {
 		time("Application(s)", func(r *Row) Micros { return r.Application }),
 		time("Other(s)", func(r *Row) Micros { return r.Other() }),
 		words("Plan", planCell),
-		number("Variants", func(r *Row) string {
+		numeric("Variants", func(r *Row) string {
 			if r.VariantCount == 0 {
 				return ""
 			}

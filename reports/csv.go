@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// WriteCSV writes every table, then the checks and the facts, as RFC 4180 CSV (UTF-8, CRLF). A table begins with a
+// WriteCSV writes every table, then the checks, the facts and the values of the charts, as RFC 4180 CSV (UTF-8, CRLF). A table begins with a
 // header whose first cell is "table"; the first cell of its rows is the table's name. All records have the same number
 // of cells, the shorter ones end in empty cells, so that strict readers take the file.
 //
@@ -20,6 +20,9 @@ func (r Report) WriteCSV(w io.Writer) error {
 		return err
 	}
 	tables := append(append([]Table(nil), r.Tables...), r.checksTable(), r.factsTable())
+	for _, c := range r.Charts {
+		tables = append(tables, c.dataTable())
+	}
 	width := 0
 	for _, t := range tables {
 		width = max(width, 1+len(t.Columns))

@@ -34,6 +34,11 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 	for _, t := range r.Tables {
 		m.table(t)
 	}
+	for _, c := range r.Charts {
+		if t, ok := c.textTable(); ok {
+			m.table(t)
+		}
+	}
 	if len(r.Facts) > 0 {
 		facts := Table{Columns: []Column{{Name: "Fact"}, {Name: "Value"}}}
 		for _, f := range r.Facts {

@@ -1,7 +1,7 @@
 // Package reports writes what a load test or a profile found, for people and for machines.
 //
 // A Report says nothing about where it came from. The same Report can be written as text for a terminal, as JSON, CSV,
-// Markdown and JUnit XML. Cells may hold anything, also text that a client or a database made up: every format keeps
+// Markdown, JUnit XML and as a page of HTML with charts. Cells may hold anything, also text that a client or a database made up: every format keeps
 // its own syntax whatever a cell says.
 package reports
 
@@ -137,6 +137,7 @@ type Report struct {
 	Summary string  // one sentence
 	Facts   []Fact
 	Tables  []Table
+	Charts  []Chart // pictures in HTML, data in JSON and CSV
 	Checks  []Check
 	Notes   []string // what a reader must know to read the numbers right
 	Data    any      // written under "data" in JSON; must marshal
@@ -152,10 +153,11 @@ const (
 	CSV      Format = "csv"
 	Markdown Format = "markdown"
 	JUnit    Format = "junit"
+	HTML     Format = "html"
 )
 
 // Formats lists every format, the default first.
-func Formats() []Format { return []Format{Text, JSON, CSV, Markdown, JUnit} }
+func Formats() []Format { return []Format{Text, JSON, CSV, Markdown, JUnit, HTML} }
 
 // ParseFormat finds a format by its name; the error lists them all.
 func ParseFormat(name string) (Format, error) {
@@ -182,18 +184,25 @@ func (r Report) Write(w io.Writer, format Format, opt TextOptions) error {
 		return r.WriteMarkdown(w)
 	case JUnit:
 		return r.WriteJUnit(w)
+	case HTML:
+		return r.WriteHTML(w)
 	}
 	_, err := ParseFormat(string(format))
 	return err
 }
 
-// check finds rows with more cells than columns; such cells would silently get lost.
+// check finds rows with more cells than columns, which would silently get lost, and charts that cannot be drawn.
 func (r Report) check() error {
 	for _, t := range r.Tables {
 		for i, row := range t.Rows {
 			if len(row) > len(t.Columns) {
 				return fmt.Errorf("write table %q: row %d has %d cells for %d columns", t.Name, i+1, len(row), len(t.Columns))
 			}
+		}
+	}
+	for _, c := range r.Charts {
+		if err := c.check(); err != nil {
+			return err
 		}
 	}
 	return nil

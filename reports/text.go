@@ -45,6 +45,15 @@ func (r Report) WriteText(w io.Writer, opt TextOptions) error {
 			return err
 		}
 	}
+	for _, c := range r.Charts {
+		if t, ok := c.textTable(); ok {
+			blank(&buf)
+			fmt.Fprintln(&buf, oneLine(t.Caption))
+			if err := writeTable(&buf, t, opt); err != nil {
+				return err
+			}
+		}
+	}
 	writeFacts(&buf, r.Facts)
 	for i, note := range r.Notes {
 		if i == 0 {

@@ -74,6 +74,7 @@ var onlyIn = map[string]string{
 // testMayImport is what tests may import on top: real parts instead of fakes.
 var testMayImport = map[string][]string{
 	"internal/pool":  {"internal/oracletest"},
+	"profiler":       {"internal/oracletest", "internal/oracletest/tomedata", "internal/pool"},
 	"server":         {"internal/oracletest", "internal/oracletest/tomedata", "server/library/demo", "server/store/storetest"},
 	"server/library": {"server/library/demo", "server/words"},
 	"server/memory":  {"server/memory/memorytest"},

@@ -114,13 +114,23 @@ func (c *serveSettings) registerLibrary(s *settings) {
 }
 
 func (c *serveSettings) registerDatabase(s *settings) {
+	c.registerOracle(s, "empty is the embedded library")
+	c.registerPools(s)
+}
+
+// registerOracle makes the settings of reaching an Oracle database, which `tomehub profile` has too. without says what an
+// empty DB_DSN means.
+func (c *serveSettings) registerOracle(s *settings, without string) {
 	s.add(textValue{&c.dbUser}, "db-user", "DB_USER", "user of the Oracle database; the embedded library has none")
 	s.addSecret(&c.dbPassword, "DB_PASSWORD", "password of the Oracle database; the embedded library has none")
-	s.add(dsnValue{&c.dbDSN}, "db-dsn", "DB_DSN", "address of the Oracle database: host:port/service, a (DESCRIPTION=…), or a name in tnsnames.ora, without user and password; empty is the embedded library")
+	s.add(dsnValue{&c.dbDSN}, "db-dsn", "DB_DSN", "address of the Oracle database: host:port/service, a (DESCRIPTION=…), or a name in tnsnames.ora, without user and password; "+without)
 	s.add(textValue{&c.tnsAdmin}, "tns-admin", "TNS_ADMIN", "directory of tnsnames.ora and sqlnet.ora, for a --db-dsn that is a name")
 	s.add(textValue{&c.dbWallet}, "db-wallet", "DB_WALLET", "directory of the wallet (cwallet.sso) for a --db-dsn with tcps; empty looks where the address, sqlnet.ora or --tns-admin say")
 	c.connectTimeout = 10 * time.Second
 	s.add(durationValue{&c.connectTimeout, 100 * time.Millisecond, 10 * minute}, "db-connect-timeout", "DB_CONNECT_TIMEOUT", "longest time of logging in at one address of the Oracle database")
+}
+
+func (c *serveSettings) registerPools(s *settings) {
 	c.poolSplit = true
 	s.add(boolValue{&c.poolSplit}, "db-pool-split", "DB_POOL_SPLIT", "a read and a write pool instead of one for both")
 	c.poolSize, c.poolMin = 40, 5

@@ -46,6 +46,7 @@ type Call struct {
 	Rows    [][]Value // the binds in the same order: one row for a plain statement, n for array DML; never empty
 
 	AutoCommit bool
+	Parsed     bool // the client sent the text, so that Oracle counts a parse call; else it executes an open cursor again
 }
 
 // Arg returns the bind of the first placeholder of that name (in any case) in a row, nil when there is none.
@@ -86,6 +87,26 @@ type Result struct {
 	Columns  []Column
 	Rows     [][]Value
 	Affected int64
+
+	// Next, when there is one, gives the rows behind Rows, a new slice each, and nil after the last one. It is called as
+	// the client fetches, by the session's goroutine, and no more once the cursor is closed or has failed.
+	Next func() ([]Value, error)
+}
+
+// All returns the rows, those of Next too, which has none afterwards.
+func (r *Result) All() ([][]Value, error) {
+	rows := r.Rows
+	for r.Next != nil {
+		row, err := r.Next()
+		if err != nil {
+			return nil, err
+		}
+		if row == nil {
+			break
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
 // Error is what Oracle would say. Message is without the ORA- prefix, which the double adds (unless it is there); without

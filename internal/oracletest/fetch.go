@@ -13,6 +13,7 @@ type cursor struct {
 	columns   []Column
 	defines   []bind // how the client wants the columns, once it has said so
 	rows      [][]Value
+	next      func() ([]Value, error) // the rows behind rows; nil: none
 	sent      int64
 }
 
@@ -33,7 +34,7 @@ func (cur *cursor) hasLob() bool {
 // answerQuery describes the columns, when the client has not seen them, and pushes the first rows. Rows with LOBs wait
 // until the client has said how it wants them.
 func (c *conn) answerQuery(req *execution, cur *cursor, result *Result) error {
-	cur.columns, cur.rows, cur.sent = result.Columns, result.Rows, 0
+	cur.columns, cur.rows, cur.next, cur.sent = result.Columns, result.Rows, result.Next, 0
 	if req.options&optParse != 0 {
 		cur.defines = nil
 		c.describe(cur.columns)
@@ -80,6 +81,9 @@ func (c *conn) fetch(_ context.Context, id, n int) error {
 
 // push sends up to n rows. A row that does not fit its columns is the handler's mistake.
 func (c *conn) push(cur *cursor, n int) error {
+	if err := cur.draw(n + 1); err != nil { // one more, to know whether these are the last
+		return err
+	}
 	n = max(0, min(n, len(cur.rows)))
 	if n > 0 {
 		c.w.put(6, 0)
@@ -107,6 +111,25 @@ func (c *conn) push(cur *cursor, n int) error {
 	return nil
 }
 
+// draw asks the handler for rows until n are there, or all of them.
+func (cur *cursor) draw(n int) error {
+	for cur.next != nil && len(cur.rows) < n {
+		row, err := cur.next()
+		switch {
+		case err != nil:
+			cur.next = nil
+			return err
+		case row == nil:
+			cur.next = nil
+		case len(row) != len(cur.columns):
+			return fmt.Errorf("the handler's next row has %d values for %d columns", len(row), len(cur.columns))
+		default:
+			cur.rows = append(cur.rows, row)
+		}
+	}
+	return nil
+}
+
 // value writes one value as the client wants it.
 func (c *conn) value(col Column, def bind, v Value) error {
 	if col.Type == Clob {
@@ -118,6 +141,10 @@ func (c *conn) value(col Column, def bind, v Value) error {
 	}
 	if s, ok := v.(string); ok && col.Type == Varchar2 && len(s) <= 32767 {
 		c.w.clrText(s)
+		return nil
+	}
+	if n, ok := v.(int64); ok && col.Type == Number && def.wire != wireVarchar {
+		c.w.wholeNumber(n)
 		return nil
 	}
 	b, err := encodeValue(col.Type, v)

@@ -289,3 +289,50 @@ func TestPreparedStatementsReexecute(t *testing.T) {
 		t.Errorf("%d re-executions", n)
 	}
 }
+
+// Rows that come one by one are asked for as they are fetched, and an error among them ends the query.
+func TestNextRows(t *testing.T) {
+	h := &script{}
+	asked := 0
+	after := func(last int, then error) func(context.Context, *Call) (*Result, error) {
+		return func(context.Context, *Call) (*Result, error) {
+			asked = 0
+			return &Result{Columns: []Column{{Name: "N", Type: Number}}, Rows: [][]Value{{int64(0)}}, Next: func() ([]Value, error) {
+				if asked++; asked > last {
+					return nil, then
+				}
+				return []Value{int64(asked)}, nil
+			}}, nil
+		}
+	}
+	h.on("SELECT n FROM a", after(100, nil))
+	h.on("SELECT n FROM b", after(100, &Error{Code: 1476, Message: "divisor is equal to zero"}))
+	h.on("SELECT n FROM c", func(context.Context, *Call) (*Result, error) {
+		return &Result{Columns: []Column{{Name: "N", Type: Number}}, Next: func() ([]Value, error) { return []Value{1, 2}, nil }}, nil
+	})
+	db := open(t, start(t, Config{Handler: h}), 1, "PREFETCH_ROWS=10")
+	read := func(sql string) (n int, err error) {
+		rows, err := db.QueryContext(t.Context(), sql)
+		if err != nil {
+			return 0, err
+		}
+		defer rows.Close()
+		for ; rows.Next(); n++ {
+			var got int
+			if err := rows.Scan(&got); err != nil || got != n {
+				t.Fatalf("row %d is %d, %v", n, got, err)
+			}
+			if n == 0 && asked != 10 {
+				t.Errorf("%d rows were asked for with the first 10", asked)
+			}
+		}
+		return n, rows.Err()
+	}
+	if n, err := read("SELECT n FROM a"); n != 101 || err != nil {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	_, err := read("SELECT n FROM b")
+	wantCode(t, err, 1476)
+	_, err = read("SELECT n FROM c")
+	wantCode(t, err, 600)
+}

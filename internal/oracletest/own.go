@@ -27,7 +27,7 @@ func (c *conn) ask(ctx context.Context, req *execution, cur *cursor) (*Result, e
 	c.shown.running.Store(&st.text)
 	defer c.shown.running.Store(nil)
 	result, err := c.srv.cfg.Handler.Serve(ctx, &Call{
-		Session: c.sess, SQL: st.text, Tag: st.tag, Names: st.names, Rows: rows, AutoCommit: req.options&optCommit != 0,
+		Session: c.sess, SQL: st.text, Tag: st.tag, Names: st.names, Rows: rows, AutoCommit: req.options&optCommit != 0, Parsed: req.options&optParse != 0,
 	})
 	if result == nil && err == nil {
 		result = &Result{}

@@ -30,6 +30,7 @@ type Stats struct {
 type SessionStats struct {
 	ID             int64
 	User           string
+	Service        string
 	Program        string
 	Module, Action string
 	Settings       map[string]string // what ALTER SESSION SET gave, names in upper case
@@ -105,7 +106,7 @@ func (sh *shown) set(s *Session) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.face = SessionStats{
-		ID: s.ID, User: s.User, Program: s.Program, Module: s.Module, Action: s.Action, Settings: maps.Clone(s.Settings),
+		ID: s.ID, User: s.User, Service: s.Service, Program: s.Program, Module: s.Module, Action: s.Action, Settings: maps.Clone(s.Settings),
 	}
 }
 

@@ -102,6 +102,42 @@ func encodeNumber(negative bool, digits string, exp int) []byte {
 	return b
 }
 
+// wholeNumber writes a whole NUMBER with its length, as encodeDecimal would give it: the commonest value there is.
+func (w *writer) wholeNumber(n int64) {
+	u := uint64(n)
+	if n < 0 {
+		u = -u
+	}
+	if u == 0 {
+		w.put(1, 0x80)
+		return
+	}
+	var digits [10]byte // to the base of 100, the last one first
+	count := 0
+	for ; u > 0; u /= 100 {
+		digits[count] = byte(u % 100)
+		count++
+	}
+	last := 0
+	for digits[last] == 0 {
+		last++
+	}
+	w.put(byte(1+count-last), byte(0xC0+count))
+	sign := len(w.b) - 1
+	for i := count - 1; i >= last; i-- {
+		w.put(digits[i] + 1)
+	}
+	if n >= 0 {
+		return
+	}
+	w.b[sign] = byte(0x3F - count)
+	for i := sign + 1; i < len(w.b); i++ {
+		w.b[i] = 102 - w.b[i]
+	}
+	w.b[sign-1]++
+	w.put(102)
+}
+
 // encodeDecimal parses "-12.5e3" into a NUMBER. Its range is 1e-130 up to 1e126.
 func encodeDecimal(s string) ([]byte, error) {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")

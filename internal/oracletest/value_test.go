@@ -151,3 +151,27 @@ func TestHandlersMistakes(t *testing.T) {
 	try("column X: 40000 bytes", []Column{{Name: "X"}}, []Value{strings.Repeat("x", 40000)})
 	wantOne(t, db)
 }
+
+// The short way for whole numbers writes what the long one does.
+func TestWholeNumbers(t *testing.T) {
+	f := func(n int64) {
+		t.Helper()
+		b, err := encodeNumeric(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var long, short writer
+		long.clr(b)
+		if short.wholeNumber(n); !bytes.Equal(short.b, long.b) {
+			t.Errorf("%d is % x, want % x", n, short.b, long.b)
+		}
+	}
+	for _, n := range []int64{0, 1, 9, 10, 99, 100, 101, 9_999, 10_000, 10_001, 1_000_000, 1_000_001, 123_456_789, math.MaxInt64, math.MinInt64, math.MaxInt64 - 7} {
+		f(n)
+		f(-n)
+	}
+	for n := int64(1); n > 0 && n < math.MaxInt64/3; n = n*3 + 1 {
+		f(n)
+		f(-n)
+	}
+}

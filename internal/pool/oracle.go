@@ -53,6 +53,9 @@ type Oracle struct {
 	ConnectTimeout time.Duration
 	// Module is what a DBA sees in v$session.module; empty: "tomehub".
 	Module string
+	// Prefetch is how many rows come with each answer, 1 to MaxPrefetch; 0 means 100. The server and the driver hold
+	// that many in memory.
+	Prefetch int
 
 	roots *x509.CertPool // of a test, in place of the system's
 }
@@ -81,6 +84,9 @@ func (o Oracle) resolve() ([]endpoint, error) {
 	}
 	if o.ConnectTimeout < 0 {
 		faults = append(faults, fmt.Errorf("DB_CONNECT_TIMEOUT is %v: it must not be negative", o.ConnectTimeout))
+	}
+	if o.Prefetch < 0 || o.Prefetch > MaxPrefetch {
+		faults = append(faults, fmt.Errorf("%d rows with each answer: want 0 to %d", o.Prefetch, MaxPrefetch))
 	}
 	places, alias, err := parseDSN(o.DSN)
 	if err == nil && alias != "" {

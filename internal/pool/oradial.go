@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -217,7 +218,7 @@ func (d *oraDialer) config(e endpoint) (*configurations.ConnectionConfig, error)
 	// closes, and DATE and TIMESTAMP are UTC, which is what is stored.
 	cfg.Location = "UTC"
 	cfg.Timeout = 0 // wire bounds everything
-	cfg.PrefetchRows = prefetchRows
+	cfg.PrefetchRows = cmp.Or(d.oracle.Prefetch, prefetchRows)
 	return cfg, nil
 }
 

@@ -19,6 +19,7 @@ type parsed struct {
 	insert  *insertion
 	merge   *merging
 	view    bool     // reads v$ views
+	dual    bool     // reads DUAL
 	columns []string // of the outermost SELECT, in upper case; "" for an expression without a name; nil: no SELECT
 	wait    waitMode
 }
@@ -64,7 +65,7 @@ func (d *Data) parseText(sql string) (*parsed, error) {
 		p.merge = parseMerge(s)
 	case s.is("SELECT"), s.is("WITH"):
 		p.columns = selected(w)
-		p.view = slices.ContainsFunc(w, func(t string) bool { return strings.HasPrefix(t, "V$") || strings.HasPrefix(t, "GV$") })
+		p.view, p.dual = overView(w), slices.Contains(w, "DUAL")
 	}
 	p.wait = waiting(w)
 	return p, err

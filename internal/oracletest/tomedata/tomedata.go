@@ -32,7 +32,8 @@ type Option func(*Data)
 // WithoutText makes the creation of a CTXSYS index fail as on a database without Oracle Text.
 func WithoutText() Option { return func(d *Data) { d.withoutText = true } }
 
-// WithViews answers statements over v$ views from v.
+// WithViews answers statements over v$ views from v, and those over DUAL whose tag is not the product's. If an [Instance]
+// stands behind it, every statement that the database executes is shown there.
 func WithViews(v *Views) Option { return func(d *Data) { d.views = v } }
 
 // Data is the database. It is an oracletest.TxHandler and safe for concurrent use.
@@ -87,6 +88,10 @@ func ora(code int, format string, args ...any) error {
 
 // Serve answers one statement.
 func (d *Data) Serve(ctx context.Context, c *oracletest.Call) (*oracletest.Result, error) {
+	return d.views.observe(c, func() (*oracletest.Result, error) { return d.serve(ctx, c) })
+}
+
+func (d *Data) serve(ctx context.Context, c *oracletest.Call) (*oracletest.Result, error) {
 	p, err := d.parse(c.SQL)
 	if err != nil {
 		return nil, err
@@ -100,10 +105,13 @@ func (d *Data) Serve(ctx context.Context, c *oracletest.Call) (*oracletest.Resul
 		}
 		return &oracletest.Result{}, d.runDDL(p.ddl)
 	case p.view && d.views != nil:
-		return d.views.Serve(ctx, c)
+		return d.views.answer(c)
 	}
 	st, ok := statements[c.Tag]
 	if !ok {
+		if p.dual && d.views != nil {
+			return d.views.answer(c)
+		}
 		if p.insert != nil {
 			return d.insert(ctx, c, p.insert)
 		}
@@ -196,7 +204,7 @@ func (d *Data) step(ctx context.Context, c *oracletest.Call) (*oracletest.Result
 	}
 	step, _ := c.Arg(0, "step").(string)
 	own := &oracletest.Session{ID: c.Session.ID, User: c.Session.User}
-	_, err := d.Serve(ctx, &oracletest.Call{Session: own, SQL: step, Rows: [][]oracletest.Value{nil}})
+	_, err := d.serve(ctx, &oracletest.Call{Session: own, SQL: step, Rows: [][]oracletest.Value{nil}})
 	if err != nil {
 		d.Rollback(own)
 		return nil, err

@@ -56,7 +56,11 @@ func (c *client) must(sql string, binds ...any) [][]oracletest.Value {
 	if err != nil {
 		c.t.Fatalf("%.60s: %v", sql, err)
 	}
-	return res.Rows
+	rows, err := res.All()
+	if err != nil {
+		c.t.Fatalf("%.60s: %v", sql, err)
+	}
+	return rows
 }
 
 // fails runs a statement that must fail with a code.
@@ -389,7 +393,7 @@ func TestViews(t *testing.T) {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
 	}
-	f("[[1 tomehub] [2 sqlplus]]", "SELECT s.sid, s.module FROM v$session")
+	f("[[1 tomehub] [2 sqlplus]]", "SELECT s.sid, s.module FROM v$session s")
 	f("[[2]]", "/* tomehub:profile */ SELECT sid FROM v$session WHERE module = 'sqlplus'")
 	f("[[tomehub]]", "SELECT module FROM v$session WHERE sid = :sid AND module = 'tomehub'", "sid", 1)
 	f("[[2]]", "SELECT COUNT(*) FROM v$session")

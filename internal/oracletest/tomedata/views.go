@@ -2,8 +2,6 @@ package tomedata
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,62 +9,46 @@ import (
 	"github.com/tomehub/tomehub/internal/oracletest"
 )
 
-// Views stands in for v$ views: it answers SELECT column, … FROM view [WHERE column = value [AND …]],
-// and SELECT COUNT(*), from rows that functions give. Its zero value knows no view.
+// Views stands in for v$ views: it answers a SELECT over one of them, as far as select.go knows SQL, and refuses the
+// rest. Its zero value knows DUAL and what Set gives it; [Instance.Views] has those of a database. It is an
+// oracletest.Handler, and safe for concurrent use.
 type Views struct {
-	mu     sync.RWMutex // guards tables
-	tables map[string]View
+	base *database // nil: no instance stands behind
+
+	mu      sync.RWMutex // guards what follows
+	tables  map[string]View
+	revoked map[string]bool
+	reads   map[string]int
+	watch   func(name string, nth int)
 }
 
 // A View is one of them: its columns, and the rows of now, each as long as Columns.
 type View struct {
 	Columns []oracletest.Column
 	Rows    func() [][]oracletest.Value
+
+	open func(*oracletest.Session) reading // in the place of Rows, for what would be too much at once
 }
 
-// NewViews returns V$SESSION from the double's sessions, and V$SQLSTATS and V$SQL from what it has executed.
-// server is asked at each statement, so that it may be started later.
-func NewViews(server func() *oracletest.Server) *Views {
-	v := &Views{}
-	v.Set("V$SESSION", View{
-		Columns: slices.Concat(numbers("SID", "SERIAL#"), texts("USERNAME", "STATUS", "PROGRAM", "MODULE", "ACTION", "TYPE")),
-		Rows: func() (rows [][]oracletest.Value) {
-			for _, s := range server().Sessions() {
-				status := "INACTIVE"
-				if s.Running != "" {
-					status = "ACTIVE"
-				}
-				rows = append(rows, []oracletest.Value{s.ID, int64(1), s.User, status, s.Program, s.Module, s.Action, "USER"})
-			}
-			return rows
-		},
-	})
-	executed := func() (rows [][]oracletest.Value) {
-		all := server().Stats().Executions
-		for _, tag := range slices.Sorted(maps.Keys(all)) {
-			rows = append(rows, []oracletest.Value{fmt.Sprintf("%013x", hash(tag)), "/* tomehub:" + tag + " */", all[tag], Schema})
-		}
-		return rows
-	}
-	for _, name := range []string{"V$SQLSTATS", "V$SQL"} {
-		v.Set(name, View{
-			Columns: slices.Concat(texts("SQL_ID", "SQL_TEXT"), numbers("EXECUTIONS"), texts("PARSING_SCHEMA_NAME")),
-			Rows:    executed,
-		})
-	}
-	return v
+// A reading goes once through a view's rows.
+type reading struct {
+	next  func() bool                   // goes to the next row, if there is one
+	value func(at int) oracletest.Value // of that row's column
 }
 
-// hash is FNV-1a, cut to the 13 digits of a SQL_ID.
-func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
+// read begins a reading.
+func (v View) read(s *oracletest.Session) reading {
+	if v.open != nil {
+		return v.open(s)
 	}
-	return h >> 12
+	rows, at := v.Rows(), -1
+	return reading{
+		next:  func() bool { at++; return at < len(rows) },
+		value: func(i int) oracletest.Value { return rows[at][i] },
+	}
 }
 
-// Set adds a view, or puts another in its place.
+// Set adds a view by the name of its synonym, V$SESSION, or puts another in its place.
 func (v *Views) Set(name string, view View) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -76,84 +58,119 @@ func (v *Views) Set(name string, view View) {
 	v.tables[strings.ToUpper(name)] = view
 }
 
-// Serve answers a statement over one view.
+// Revoke takes the grant on views, by the names of their synonyms, V$SQL and GV$SQL apart: reading them is ORA-00942.
+// Without names it takes all.
+func (v *Views) Revoke(names ...string) { v.grant(true, names) }
+
+// Grant gives back what Revoke took, everything without names.
+func (v *Views) Grant(names ...string) { v.grant(false, names) }
+
+func (v *Views) grant(revoke bool, names []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.revoked == nil {
+		v.revoked = map[string]bool{}
+	}
+	if len(names) == 0 {
+		for name := range v.tables {
+			v.revoked[name] = revoke
+		}
+	}
+	for _, name := range names {
+		name, _ = synonym(strings.ToUpper(name))
+		v.revoked[name] = revoke
+	}
+}
+
+// Watch has f called before each reading of a view, with its name and how many there were, this one included. What f
+// changes is seen by that reading. A new f takes the place of the last.
+func (v *Views) Watch(f func(name string, nth int)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.watch = f
+}
+
+// Reads returns how often each view was read.
+func (v *Views) Reads(name string) int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.reads[strings.ToUpper(name)]
+}
+
+// synonym returns V$SQL for V_$SQL.
+func synonym(name string) (string, bool) {
+	for _, prefix := range []string{"V", "GV"} {
+		if rest, ok := strings.CutPrefix(name, prefix+"_$"); ok {
+			return prefix + "$" + rest, true
+		}
+	}
+	return name, false
+}
+
+var dual = View{
+	Columns: []oracletest.Column{{Name: "DUMMY", Size: 1}},
+	Rows:    func() [][]oracletest.Value { return [][]oracletest.Value{{"X"}} },
+}
+
+// find returns a view that exists and is granted, and counts the reading. As in Oracle, V$SQL is a public synonym, the
+// view itself is SYS.V_$SQL, and SYS.V$SQL is nobody's but SYS's.
+func (v *Views) find(owner, name string) (View, error) {
+	missing := ora(942, "table or view does not exist")
+	known, underlined := synonym(name)
+	if owner != "" && owner != "SYS" || underlined != (owner == "SYS") && name != "DUAL" {
+		return View{}, missing
+	}
+	v.mu.Lock()
+	view, ok := v.tables[known]
+	if !ok && known == "DUAL" {
+		v.mu.Unlock()
+		return dual, nil
+	}
+	if !ok || v.revoked[known] {
+		v.mu.Unlock()
+		return View{}, missing
+	}
+	if v.reads == nil {
+		v.reads = map[string]int{}
+	}
+	v.reads[known]++
+	watch, nth := v.watch, v.reads[known]
+	v.mu.Unlock()
+	if watch != nil {
+		watch(known, nth)
+	}
+	return view, nil
+}
+
+// Serve answers a statement over one view, and counts it among those that the instance has executed.
 func (v *Views) Serve(_ context.Context, c *oracletest.Call) (*oracletest.Result, error) {
+	return v.observe(c, func() (*oracletest.Result, error) { return v.answer(c) })
+}
+
+// observe runs a statement so that the instance's own views show it.
+func (v *Views) observe(c *oracletest.Call, run func() (*oracletest.Result, error)) (*oracletest.Result, error) {
+	if v == nil || v.base == nil {
+		return run()
+	}
+	return v.base.observe(c, run)
+}
+
+func (v *Views) answer(c *oracletest.Call) (*oracletest.Result, error) {
 	w, err := tokens(c.SQL)
 	if err != nil {
 		return nil, err
 	}
-	from := slices.Index(w, "FROM")
-	if from < 0 || from+1 >= len(w) {
-		return nil, ora(923, "FROM keyword not found where expected")
-	}
-	v.mu.RLock()
-	view, ok := v.tables[w[from+1]]
-	v.mu.RUnlock()
-	if !ok {
-		return nil, ora(942, "table or view does not exist")
-	}
-	keep, err := view.where(w[from+2:], c)
-	if err != nil {
+	q := &selection{scanner: scanner{w}, call: c, views: v}
+	if err := q.compile(); err != nil {
 		return nil, err
 	}
-	rows := slices.DeleteFunc(view.Rows(), func(r []oracletest.Value) bool { return !keep(r) })
-	if slices.Equal(w[:from], []string{"SELECT", "COUNT", "(", "*", ")"}) {
-		return &oracletest.Result{Columns: numbers("COUNT(*)"), Rows: [][]oracletest.Value{{int64(len(rows))}}}, nil
-	}
-	return view.picked(selected(w), rows)
+	return q.run()
 }
 
-func (v View) at(name string) (int, error) {
-	i := slices.IndexFunc(v.Columns, func(c oracletest.Column) bool { return c.Name == name })
-	if i < 0 {
-		return 0, ora(904, "%q: invalid identifier", name)
-	}
-	return i, nil
-}
-
-// picked returns the columns of these names.
-func (v View) picked(names []string, rows [][]oracletest.Value) (*oracletest.Result, error) {
-	res := &oracletest.Result{}
-	var places []int
-	for _, n := range names {
-		at, err := v.at(n)
-		if err != nil {
-			return nil, err
-		}
-		places = append(places, at)
-		res.Columns = append(res.Columns, v.Columns[at])
-	}
-	for _, r := range rows {
-		one := make([]oracletest.Value, len(places))
-		for i, at := range places {
-			one[i] = r[at]
-		}
-		res.Rows = append(res.Rows, one)
-	}
-	return res, nil
-}
-
-// where reads the conditions behind the view's name.
-func (v View) where(w []string, c *oracletest.Call) (func([]oracletest.Value) bool, error) {
-	keep := func([]oracletest.Value) bool { return true }
-	for word := "WHERE"; len(w) > 0; word = "AND" {
-		if len(w) < 4 || w[0] != word || w[2] != "=" {
-			return nil, ora(933, "SQL command not properly ended: tomedata knows WHERE column = value [AND …], not %q", strings.Join(w, " "))
-		}
-		at, err := v.at(w[1])
-		if err != nil {
-			return nil, err
-		}
-		want, ok := value(w[3:4])
-		if !ok {
-			return nil, ora(936, "missing expression")
-		}
-		if b, isBind := want.(bind); isBind {
-			want = c.Arg(0, string(b))
-		}
-		before := keep
-		keep = func(r []oracletest.Value) bool { return before(r) && r[at] == want }
-		w = w[4:]
-	}
-	return keep, nil
+// overView tells whether a SELECT is over v$ views.
+func overView(w []string) bool {
+	return slices.ContainsFunc(w, func(t string) bool {
+		name, _ := synonym(t)
+		return strings.HasPrefix(name, "V$") || strings.HasPrefix(name, "GV$")
+	})
 }

@@ -1,0 +1,98 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+const barWidth = 1000 // a bar's own units
+
+// bars writes a ranking: for every bar its label, the bar in parts, and its value.
+func (p *page) bars(c Chart, id string) {
+	bars, more := c.Bars, 0
+	if len(bars) > maxBars {
+		bars, more = bars[:maxBars], len(bars)-maxBars
+	}
+	longest := max(c.Y.Max, 0)
+	for _, b := range bars {
+		longest = max(longest, sum(b.Values))
+	}
+	if !(longest > 0) {
+		longest = 1
+	}
+	p.write(fmt.Sprintf(`<p class="sr" id="%s-d">%d bars, the values are in the table below.</p><ol class="bars" aria-describedby="%s-d">`, id, len(bars), id))
+	for _, b := range bars {
+		p.bar(c, b, longest)
+	}
+	p.write(`</ol>`)
+	if len(c.Series) > 0 {
+		p.write(`<ul class="keys">`)
+		for i, s := range c.Series {
+			p.write(`<li>`, swatch(c, i), esc(cut(oneLine(s.Name), 60)), `</li>`)
+		}
+		p.write(`</ul>`)
+	}
+	if more > 0 {
+		p.write(`<p class="note">`, strconv.Itoa(more), ` more bars are not drawn.</p>`)
+	}
+	p.barValues(c, bars)
+}
+
+func (p *page) bar(c Chart, b Bar, longest float64) {
+	p.write(`<li><span class="l" title="`, esc(cut(oneLine(b.whole()), 1000)), `">`, esc(cut(oneLine(b.Label), 160)),
+		fmt.Sprintf(`</span><svg viewBox="0 0 %d 40" preserveAspectRatio="none" aria-hidden="true">`, barWidth))
+	done, at := 0.0, 0
+	for i, v := range b.Values {
+		if !usable(v) || v <= 0 {
+			continue
+		}
+		done += v
+		to := int(math.Round(min(done/longest, 1) * barWidth))
+		var color Color
+		if i < len(c.Series) {
+			color = c.Series[i].Color
+		}
+		if at == 0 {
+			to = max(to, 2) // little is not nothing
+		}
+		if to > at {
+			p.write(fmt.Sprintf(`<rect class="ar %s" x="%d" width="%d" height="40"/>`, color.class(i), at, to-at))
+			if h := color.hatch(i); h > 0 {
+				p.write(fmt.Sprintf(`<rect class="h%d" x="%d" width="%d" height="40"/>`, h, at, to-at))
+			}
+			at = to
+		}
+	}
+	p.write(`</svg><span class="v">`, esc(cut(oneLine(b.text(c.Y.Unit)), 60)), `</span></li>`)
+}
+
+func (b Bar) whole() string {
+	if b.Title != "" {
+		return b.Title
+	}
+	return b.Label
+}
+
+func (b Bar) text(unit string) string {
+	if b.Text != "" {
+		return b.Text
+	}
+	for _, v := range b.Values {
+		if usable(v) {
+			return value(sum(b.Values), unit)
+		}
+	}
+	return "–"
+}
+
+// sum adds what can be drawn.
+func sum(values []float64) float64 {
+	total := 0.0
+	for _, v := range values {
+		if usable(v) && v > 0 {
+			total += v
+		}
+	}
+	return total
+}
