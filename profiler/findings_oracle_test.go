@@ -49,23 +49,29 @@ func ora(name string, exec, rows int64, elapsed Micros, change ...func(*Row)) Ro
 
 func foreign(sql string) func(*Row) { return func(r *Row) { r.SQL, r.Name = sql, "" } }
 
-// TestOracleFindings: each finding with just enough evidence, and just not.
-func TestOracleFindings(t *testing.T) {
-	f := func(why, want string, c trial) {
+// judge returns what holds the findings of a trial against those that are wanted.
+func judge(t *testing.T) func(why, want string, c trial) {
+	return func(why, want string, c trial) {
 		t.Helper()
-		if c.kind == "" {
-			c.kind = Oracle
-		}
+		c.kind = Oracle
 		if got, _ := c.found(t); got != want {
 			t.Errorf("%s: found %q, want %q", why, got, want)
 		}
 	}
-	rows := func(r ...Row) trial { return trial{rows: r} }
-	model := func(db, parse, hard Micros, r ...Row) trial {
-		return trial{rows: r, time: &TimeModel{DBTime: db, Parse: parse, HardParse: hard}}
-	}
-	set := func(change func(*Row)) func(*Row) { return change }
+}
 
+func rows(r ...Row) trial { return trial{rows: r} }
+
+func model(db, parse, hard Micros, r ...Row) trial {
+	return trial{rows: r, time: &TimeModel{DBTime: db, Parse: parse, HardParse: hard}}
+}
+
+// set names the type of a change.
+func set(change func(*Row)) func(*Row) { return change }
+
+// TestOracleFindings: each finding with just enough evidence, and just not.
+func TestOracleFindings(t *testing.T) {
+	f := judge(t)
 	f("half of DB time is not more", "", model(4e6, 0, 0, ora("a", 9, 9, 2e6)))
 	f("more than half of DB time, also alone", "dominant a", model(4e6, 0, 0, ora("a", 9, 9, 2e6+1)))
 	f("DB time counts, not the others of the report", "", model(4e6, 0, 0, ora("a", 9, 9, 1.9e6), ora("b", 9, 9, 1e5)))
@@ -95,6 +101,11 @@ func TestOracleFindings(t *testing.T) {
 	f("of another module", "", rows(ora("list", 100, 1000, 1e5, module("A")), ora("read", 1000, 1000, 1e5, module("B"))))
 	f("of the same module", "n_plus_one read", rows(ora("list", 100, 1000, 1e5, module("A")), ora("read", 1000, 1000, 1e5, module("A"))))
 
+}
+
+// TestWaitAndParseFindings: what sessions wait for, and what the database parses.
+func TestWaitAndParseFindings(t *testing.T) {
+	f := judge(t)
 	app := func(us Micros) func(*Row) { return func(r *Row) { r.Application = us } }
 	f("a fifth and a second of locks", "lock_waits a", rows(ora("a", 9, 9, 5e6, app(1e6))))
 	f("less than a fifth", "", rows(ora("a", 9, 9, 5_000_100, app(1e6))))

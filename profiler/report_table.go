@@ -130,7 +130,7 @@ func (p *Profile) oracleColumns() []column {
 			return of(r.Detail)
 		})
 	}
-	return []column{
+	columns := []column{
 		per("Gets/exec", func(r *Row) int64 { return r.Gets }), rowsColumn(),
 		cpuColumn(),
 		time("User I/O(s)", func(r *Row) Micros { return r.UserIO }),
@@ -151,6 +151,16 @@ func (p *Profile) oracleColumns() []column {
 		detail("Schema", func(d *Detail) string { return d.Schema }),
 		time("Cluster(s)", func(r *Row) Micros { return r.Cluster }),
 	}
+	if len(p.Instances) > 1 {
+		columns = append(columns, words("Inst", func(r *Row) string {
+			ids := make([]string, len(r.Instances))
+			for i, id := range slices.Sorted(slices.Values(r.Instances)) {
+				ids[i] = strconv.Itoa(int(id))
+			}
+			return strings.Join(ids, " ")
+		}))
+	}
+	return columns
 }
 
 // planCell names the plan with most time, how many others there were, and the one that it took the place of.
