@@ -36,9 +36,10 @@ faults: ## faults of processes, databases and clients in their long form (many m
 
 oracle: ## the free edition of Oracle in a container, for `make live` (needs docker compose)
 	docker compose -f deploy/compose.oracle.yaml up --detach --wait
+	docker compose -f deploy/compose.oracle.yaml exec -T oracle sh -c '{ echo "ALTER SESSION SET CONTAINER = FREEPDB1;"; cat; } | sqlplus -s / as sysdba' < docs/oracle-grants.sql
 
 live: ## the tests that want a real Oracle; TOMEHUB_TEST_ORACLE=user/password@host:port/service, a schema to be emptied
-	TOMEHUB_TEST_ORACLE=$${TOMEHUB_TEST_ORACLE:-tomehub/tomehub@127.0.0.1:1521/FREEPDB1} $(GO) test -count=1 -timeout 50m -run '^TestLiveOracle' -v ./server/store
+	TOMEHUB_TEST_ORACLE=$${TOMEHUB_TEST_ORACLE:-tomehub/tomehub@127.0.0.1:1521/FREEPDB1} $(GO) test -count=1 -timeout 50m -p 1 -run '^TestLiveOracle' -v ./server/store ./profiler
 
 docs: ## write docs/flags.md anew from the program
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -36,6 +37,8 @@ const (
 	unitPercent
 	unitRate
 	unitCount
+	unitMemory // MiB
+	unitGrowth // MiB per minute
 )
 
 // A metric is one number of the figures. least is how many timed requests it takes to mean anything: a p99 of 50
@@ -45,13 +48,18 @@ type metric struct {
 	least int64
 	of    func(*Figures) float64
 	timed bool
+	// server, unless nil, takes the metric from what the server said, and route from the route that a step asks; the text
+	// says why there is none. A metric of the server without route is of all steps.
+	server func(*stretch) (float64, string)
+	route  func(*stretch, *Step) (float64, string)
 }
 
 // metrics are all that a check may name.
 var metrics = makeMetrics()
 
 func makeMetrics() map[string]metric {
-	all := map[string]metric{
+	all := serverMetrics()
+	maps.Copy(all, map[string]metric{
 		"error_rate":   {unit: unitPercent, of: func(f *Figures) float64 { return f.ErrorRate }},
 		"failed_rate":  {unit: unitPercent, of: func(f *Figures) float64 { return f.FailedRate }},
 		"refused_rate": {unit: unitPercent, of: func(f *Figures) float64 { return f.RefusedRate }},
@@ -59,7 +67,7 @@ func makeMetrics() map[string]metric {
 		"goodput":      {unit: unitRate, of: func(f *Figures) float64 { return f.Goodput }},
 		"completed":    {unit: unitCount, of: func(f *Figures) float64 { return float64(f.Completed) }},
 		"ok":           {unit: unitCount, of: func(f *Figures) float64 { return float64(f.OK) }},
-	}
+	})
 	for name, l := range map[string]struct {
 		quantile float64
 		of       func(*Latency) float64
@@ -98,6 +106,10 @@ func (m metric) units() map[string]float64 {
 		return map[string]float64{"%": 1}
 	case unitRate:
 		return map[string]float64{"/s": 1, "/min": 1.0 / 60}
+	case unitMemory:
+		return map[string]float64{"KiB": 1.0 / 1024, "MiB": 1, "GiB": 1024}
+	case unitGrowth:
+		return map[string]float64{"MiB/min": 1, "KiB/min": 1.0 / 1024}
 	case unitCount:
 	}
 	return map[string]float64{"": 1}
@@ -112,6 +124,13 @@ func (m metric) format(v float64) string {
 		return formatNumber(v) + "%"
 	case unitRate:
 		return formatNumber(v) + "/s"
+	case unitMemory:
+		if v >= 1024 {
+			return formatNumber(v/1024) + "GiB"
+		}
+		return formatNumber(v) + "MiB"
+	case unitGrowth:
+		return formatNumber(v) + "MiB/min"
 	case unitCount:
 	}
 	return formatNumber(v)
@@ -131,6 +150,9 @@ func (m metric) measured(f *Figures) (v float64, reason string) {
 // name is what the check is called in reports.
 func (c Check) name() string {
 	name := "all requests"
+	if metrics[c.Metric].server != nil {
+		name = "the server"
+	}
 	if c.Step != "" {
 		name = c.Step
 	}
@@ -174,19 +196,16 @@ func (c Check) beyond(v float64) float64 {
 }
 
 // judge compares what f says with the bounds.
-func (c Check) judge(f *Figures) reports.Check {
+func (c Check) judge(f *Figures) reports.Check { return c.conclude(metrics[c.Metric].measured(f)) }
+
+// conclude compares v with the bounds; unless reason is empty there is nothing to compare.
+func (c Check) conclude(v float64, reason string) reports.Check {
 	m := metrics[c.Metric]
 	out := reports.Check{Name: c.name(), Metric: c.Metric, Bound: c.bound(), Why: c.Why}
-	v, reason := m.measured(f)
 	if reason != "" {
 		out.Reason = reason
 		return out
 	}
-	return c.compare(out, v)
-}
-
-func (c Check) compare(out reports.Check, v float64) reports.Check {
-	m := metrics[c.Metric]
 	out.Measured, out.Verdict = m.format(v), reports.Pass
 	if !c.holds(v) {
 		out.Verdict = reports.Fail
@@ -201,9 +220,9 @@ func (c Check) scaled(f float64) Check {
 	switch metrics[c.Metric].unit {
 	case unitTime:
 		factor = f
-	case unitRate:
+	case unitRate, unitGrowth:
 		factor = 1 / f
-	case unitPercent, unitCount:
+	case unitPercent, unitCount, unitMemory:
 	}
 	for _, b := range []**Bound{&c.Low, &c.High} {
 		if *b != nil {

@@ -78,7 +78,7 @@ func newCollector(scn *Scenario, users func(time.Duration) int, abort func(strin
 		c.steps = append(c.steps, newTally())
 	}
 	for _, check := range scn.Checks {
-		if check.Window > 0 {
+		if check.Window > 0 && metrics[check.Metric].server == nil {
 			w := &watch{check: check, tally: newTally(), step: -1, opened: scn.WarmUp, excess: math.Inf(-1)}
 			for _, st := range scn.steps {
 				if st.Name == check.Step {

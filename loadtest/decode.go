@@ -202,7 +202,7 @@ func (s *section) quantity(key string, normal, least, most float64, units map[st
 
 // parseQuantity reads "10 %" with the units {"%": 1}; a bare number is allowed only when "" is among the units.
 func parseQuantity(text string, units map[string]float64) (float64, bool) {
-	number := strings.TrimRight(text, "/%abcdefghijklmnopqrstuvwxyz ")
+	number := strings.TrimRight(text, "/%abcdefghijklmnopqrstuvwxyzBGKM ")
 	factor, known := units[strings.TrimSpace(text[len(number):])]
 	v, err := strconv.ParseFloat(number, 64)
 	return v * factor, known && err == nil && !math.IsNaN(v) && !math.IsInf(v, 0)

@@ -357,6 +357,9 @@ func (p *parser) metric(s *section) (name, step string, known bool) {
 	if step != "" && p.stepAt[step] == nil {
 		p.faultf(s.values["step"], "%s: there is no step %q", s.name, step)
 	}
+	if m := metrics[name]; step != "" && m.server != nil && m.route == nil {
+		p.faultf(s.values["step"], "%s: the server knows no steps; only server.requests and server.statements… can be of the route that a step asks", s.name)
+	}
 	return name, step, known
 }
 

@@ -235,6 +235,9 @@ func TestParseFaults(t *testing.T) {
 	check("{metric: p95, step: q, below: 5s, why: w}", `x.yaml:9: check: there is no step "q"`)
 	check("{metric: p95, below: 5s, why: w, window: 11s}", "x.yaml:9: check of p95: its window is longer than the duration")
 	check("{metric: p95, below: 5s, why: w, abort: true}", "x.yaml:9: check of p95: abort needs a window to be judged in")
+	check("{metric: server.cache_hit_rate, step: s, below: 5%, why: w}", "x.yaml:9: check: the server knows no steps; only server.requests and server.statements… can be of the route that a step asks")
+	check("{metric: server.memory_peak, below: 5s, why: w}", `x.yaml:9: check of server.memory_peak: below is "5s", must be a number with GiB or KiB or MiB from 0 to 1000000000000000`)
+	check("{metric: server.memory_grown, below: 5s, why: w}", `x.yaml:9: check: unknown metric "server.memory_grown", is it "server.memory_growth"?`)
 	check("{metric: latency, below: 5s, why: w}", `x.yaml:9: check: unknown metric "latency"; known: `+strings.Join(Metrics(), ", "))
 	top("expected: [{metric: p95}]\n", "x.yaml:8: expected: figure is missing")
 }

@@ -9,11 +9,11 @@ import (
 )
 
 // Report sets the result out for people. Its tables are "steps", "errors" and, when the scenario names figures to
-// compare with, "expected"; the whole Result is its data.
+// compare with, "expected", then what the server saw; the whole Result is its data.
 func (r *Result) Report() reports.Report {
 	out := reports.Report{
 		Title: r.Title, Verdict: r.Verdict, Judged: r.Judged, Summary: r.summary(),
-		Checks: r.Checks, Facts: r.facts(), Notes: r.notes(), Data: r,
+		Checks: r.Checks, Facts: r.facts(), Notes: r.notes(), Data: r, Charts: r.charts(),
 	}
 	if len(r.Expected) > 0 {
 		t := reports.Table{
@@ -29,6 +29,7 @@ func (r *Result) Report() reports.Report {
 	if len(r.Errors) > 0 {
 		out.Tables = append(out.Tables, r.errorTable())
 	}
+	out.Tables = append(out.Tables, r.serverTables()...)
 	return out
 }
 
@@ -110,7 +111,7 @@ func (r *Result) facts() []reports.Fact {
 	if g.Asked > 0 {
 		facts = append(facts, reports.Fact{Name: "Arrivals", Value: fmt.Sprintf("%d of %d sent in time, %d had to wait for a place", g.InTime, g.Asked, g.Held)})
 	}
-	return facts
+	return append(facts, r.serverFacts()...)
 }
 
 func (r *Result) measured() string {
@@ -132,7 +133,7 @@ func (r *Result) notes() []string {
 	if r.Generator.Resent > 0 {
 		notes = append(notes, fmt.Sprintf("%d requests were sent a second time, because the server closed an idle connection under them.", r.Generator.Resent))
 	}
-	return notes
+	return append(notes, r.serverNotes()...)
 }
 
 func orAll(step string) string {

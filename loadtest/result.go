@@ -42,6 +42,9 @@ type Result struct {
 	Environment   Environment      `json:"environment"`
 	WarmUp        int64            `json:"warm_up_requests"` // left out of all figures
 	Canceled      int64            `json:"canceled"`         // cut off by the end of the run
+	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
+	Server   *ServerFigures `json:"server,omitempty"`
+	NoServer string         `json:"no_server,omitempty"`
 }
 
 // StepFigures are the figures of one step.
@@ -95,6 +98,7 @@ func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 		return nil, fmt.Errorf("put result together: %w", err)
 	}
 	r.health(out, min(ended, s.Total()))
+	r.server(out, min(ended, s.Total()))
 	r.judge(out)
 	out.settle(cause)
 	return out, nil
@@ -157,22 +161,44 @@ func (r *run) health(out *Result, until time.Duration) {
 // judge holds the figures against the checks and beside what was expected.
 func (r *run) judge(out *Result) {
 	watches := r.col.watches
+	var serverWatches []*serverWatch
+	if r.observer != nil {
+		serverWatches = r.observer.watches
+	}
 	for _, c := range r.scn.Checks {
-		if c.Window > 0 {
+		ofServer := metrics[c.Metric].server != nil
+		switch {
+		case c.Window > 0 && ofServer && r.observer != nil:
+			out.Checks = append(out.Checks, serverWatches[0].result(out.NoServer))
+			serverWatches = serverWatches[1:]
+		case c.Window > 0 && !ofServer:
 			out.Checks = append(out.Checks, watches[0].result())
 			watches = watches[1:]
-			continue
+		default:
+			out.Checks = append(out.Checks, c.conclude(r.measure(out, c.Metric, c.Step)))
 		}
-		out.Checks = append(out.Checks, c.judge(out.of(c.Step)))
 	}
 	for _, e := range r.scn.Expected {
-		m := metrics[e.Metric]
 		x := ExpectedFigure{Metric: e.Metric, Step: e.Step, Figure: e.Figure}
-		if v, reason := m.measured(out.of(e.Step)); reason == "" {
-			x.Measured = m.format(v)
+		if v, reason := r.measure(out, e.Metric, e.Step); reason == "" {
+			x.Measured = metrics[e.Metric].format(v)
 		}
 		out.Expected = append(out.Expected, x)
 	}
+}
+
+// measure takes a metric of the whole measured time from the generator's figures, or from the server's.
+func (r *run) measure(out *Result, name, step string) (float64, string) {
+	m := metrics[name]
+	switch {
+	case m.server == nil:
+		return m.measured(out.of(step))
+	case r.observer == nil:
+		return 0, "nobody observed the server"
+	case out.NoServer != "":
+		return 0, out.NoServer
+	}
+	return m.ofServer(r.observer.measured, r.scn.step(step), "the server was not read in the measured time")
 }
 
 // of finds the figures of a step; "" is all.

@@ -33,10 +33,17 @@ type Config struct {
 	Duration time.Duration
 	// Version of the program, for the result.
 	Version string
+	// AdminURL is the admin listener of the server, such as http://127.0.0.1:5002. With it the result tells requests and
+	// statements as the server counted them; "" has only what the public health routes tell.
+	AdminURL string
+	// TopStatements, unless nil, is called at the start of the measured time, and what it returns at the end. An error of
+	// either stands in the result's notes and fails nothing.
+	TopStatements func(context.Context) (func(context.Context) (*StatementWindow, error), error)
 
 	transport http.RoundTripper // tests: takes the place of the network
 	waiter    waiter            // tests: must sleep on the bubble's clock
 	gauge     func(*gauge)      // tests: changes what the gauge reads
+	observer  http.RoundTripper // tests: where the observer asks; with transport and without observer it is left out
 }
 
 // Progress is how a run goes.
@@ -48,6 +55,9 @@ type Progress struct {
 	Window    Window        // the last whole second
 	Completed int64         // since the start, the warm-up included
 	ErrorRate float64       // percent of these
+	// Of the last poll of the server; below 0 when unknown, also when nothing was asked of it meanwhile.
+	StatementsPerRequest float64
+	HitRate              float64 // percent
 }
 
 // State says what a run is doing.
@@ -96,6 +106,8 @@ type run struct {
 	gauge  *gauge
 	cancel context.CancelCauseFunc
 	closes []func() // connections of users
+
+	observer *observer // nil when nobody observes
 }
 
 func newRun(cfg Config) (*run, error) {
@@ -105,7 +117,7 @@ func newRun(cfg Config) (*run, error) {
 	if cfg.Seed == 0 {
 		cfg.Seed = 1
 	}
-	target, err := cfg.validate()
+	target, admin, err := cfg.validate()
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +138,14 @@ func newRun(cfg Config) (*run, error) {
 	if cfg.gauge != nil {
 		cfg.gauge(r.gauge)
 	}
+	if cfg.transport == nil || cfg.observer != nil {
+		r.observer = newObserver(&cfg, r.scn, target, admin, r.clock, r.col.abort)
+	}
 	return r, nil
 }
 
-// validate reports every fault of the Config and returns the parsed target.
-func (c Config) validate() (*url.URL, error) {
+// validate reports every fault of the Config and returns the parsed target and admin listener, which is nil without one.
+func (c Config) validate() (target, admin *url.URL, err error) {
 	var faults []error
 	if c.Scenario == nil {
 		faults = append(faults, errors.New("no scenario"))
@@ -141,19 +156,29 @@ func (c Config) validate() (*url.URL, error) {
 	if c.Duration < 0 || c.Duration > maxDuration {
 		faults = append(faults, fmt.Errorf("duration %v must be from 0 to %v", c.Duration, maxDuration))
 	}
-	target, err := url.Parse(c.Target)
+	target, err = parseTarget("target", c.Target, "http://127.0.0.1:5001")
+	faults = append(faults, err)
+	if c.AdminURL != "" {
+		admin, err = parseTarget("admin listener", c.AdminURL, "http://127.0.0.1:5002")
+		faults = append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, nil, fmt.Errorf("configure load test: %w", err)
+	}
+	return target, admin, nil
+}
+
+func parseTarget(what, text, example string) (*url.URL, error) {
+	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		faults = append(faults, fmt.Errorf("target: %w", err))
-	case target.Scheme != "http" && target.Scheme != "https" || target.Host == "" || target.RawQuery != "" || target.Fragment != "":
-		faults = append(faults, fmt.Errorf("target %q must be a URL such as http://127.0.0.1:5001, without query or fragment", c.Target))
-	case target.User != nil:
-		faults = append(faults, fmt.Errorf("target %q must not carry a password: results name the target; use a header of the scenario", target.Redacted()))
+		return nil, fmt.Errorf("%s: %w", what, err)
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("%s %q must be a URL such as %s, without query or fragment", what, text, example)
+	case u.User != nil:
+		return nil, fmt.Errorf("%s %q must not carry a password: results name the target; use a header of the scenario", what, u.Redacted())
 	}
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("configure load test: %w", errors.Join(faults...))
-	}
-	return target, nil
+	return u, nil
 }
 
 func (r *run) clock() time.Duration { return time.Since(r.began) }
@@ -177,7 +202,13 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	defer cancel(nil)
 	r.cancel, r.agenda.ctx = cancel, inside
 	r.people(inside)
+	if r.observer != nil {
+		r.observer.prepare(ctx)
+	}
 	r.began = time.Now()
+	if r.observer != nil {
+		r.observer.start()
+	}
 	if r.cfg.Logger != nil {
 		r.cfg.Logger.Info("load test started", "scenario", r.scn.Name, "target", r.target.String(), "load", r.scn.Load(),
 			"warm_up_s", r.scn.WarmUp.Seconds(), "duration_s", r.scn.Duration.Seconds(), "time_scale", r.cfg.TimeScale)
@@ -189,6 +220,9 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	a.run(inside)
 	ended := r.clock()
 	stop()
+	if r.observer != nil {
+		r.observer.finish(inside.Err() != nil)
+	}
 	wg.Wait()
 	for _, f := range r.closes {
 		f()
@@ -279,6 +313,10 @@ func (r *run) watch(ctx context.Context) {
 func (r *run) progress(now time.Duration) Progress {
 	p := r.col.progress()
 	p.Elapsed, p.Total, p.Users = now, r.scn.Total(), r.present(now)
+	p.StatementsPerRequest, p.HitRate = -1, -1
+	if r.observer != nil {
+		p.StatementsPerRequest, p.HitRate = r.observer.lately()
+	}
 	switch {
 	case now < r.scn.WarmUp:
 		p.State = WarmingUp

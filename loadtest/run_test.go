@@ -68,7 +68,11 @@ func TestOutOfTimeInTheWarmUp(t *testing.T) {
 func TestInterruptForReal(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	ctx, cancel := context.WithCancelCause(context.Background())
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" { // the observer, which finds no TomeHub
+			http.NotFound(w, r)
+			return
+		}
 		asked <- struct{}{}
 		<-r.Context().Done()
 	}))
@@ -290,6 +294,7 @@ func TestConfigFaults(t *testing.T) {
 		`target "localhost:5001" must be a URL such as http://127.0.0.1:5001, without query or fragment`)
 	f(Config{Scenario: s, Target: "http://x/?a=b"}, `configure load test: target "http://x/?a=b" must be a URL such as http://127.0.0.1:5001, without query or fragment`)
 	f(Config{Scenario: s, Target: "http://me:secret@x"}, `configure load test: target "http://me:xxxxx@x" must not carry a password: results name the target; use a header of the scenario`)
+	f(Config{Scenario: s, Target: "http://x", AdminURL: "5002"}, `configure load test: admin listener "5002" must be a URL such as http://127.0.0.1:5002, without query or fragment`)
 	f(Config{Scenario: s, Target: "http://[::1"}, `configure load test: target: parse "http://[::1": missing ']' in host`)
 }
 

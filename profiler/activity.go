@@ -2,6 +2,7 @@ package profiler
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 )
@@ -139,6 +140,10 @@ func newAccumulator(d time.Duration) *accumulator {
 }
 
 func (a *accumulator) add(s Sample, err error) {
+	if errors.Is(err, ErrGrant) {
+		a.sum.Missing = err.Error()
+		return
+	}
 	if err != nil {
 		if a.sum.Failed++; a.sum.Err == "" {
 			a.sum.Err = err.Error()

@@ -1,6 +1,8 @@
 package profiler
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,32 +11,59 @@ import (
 	"path/filepath"
 )
 
-// SaveSnapshot writes a snapshot as JSON. The file appears whole or not at all, and only its owner may read it: SQL may
-// hold literals.
+// SaveSnapshot writes a snapshot as JSON, a statement a line. The file appears whole or not at all, and only its owner may
+// read it: SQL may hold literals.
 func SaveSnapshot(path string, s Snapshot) error {
 	s.SchemaVersion = SchemaVersion
-	if s.Statements == nil {
-		s.Statements = []Statement{}
-	}
-	body, err := json.MarshalIndent(s, "", " ")
-	if err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
-	}
-	if len(body) >= MaxSnapshotBytes {
-		return fmt.Errorf("save snapshot: %d bytes, more than LoadSnapshot's bound of %d", len(body), MaxSnapshotBytes)
-	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".snapshot-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
-	_, err = tmp.Write(append(body, '\n'))
-	if err = errors.Join(err, tmp.Close()); err == nil {
+	err = errors.Join(encode(tmp, s), tmp.Close())
+	if err == nil {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("save snapshot: %w", errors.Join(err, os.Remove(tmp.Name())))
 	}
 	return nil
+}
+
+// encode writes what decode reads, statement after statement, so that the text of a hundred thousand is never in memory.
+func encode(w io.Writer, s Snapshot) error {
+	statements := s.Statements
+	s.Statements = nil
+	frame, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	const none = `"statements":null` // the quotes keep it from being found within a text, which has them escaped
+	head, tail, ok := bytes.Cut(frame, []byte(none))
+	if !ok {
+		return errors.New("a snapshot without statements")
+	}
+	b := bufio.NewWriterSize(w, 64<<10)
+	size := len(frame)
+	b.Write(head)
+	b.WriteString(`"statements":[`)
+	for i := range statements {
+		line, err := json.Marshal(&statements[i])
+		if err != nil {
+			return err
+		}
+		if size += len(line) + 2; size >= MaxSnapshotBytes {
+			return fmt.Errorf("more than LoadSnapshot's bound of %d bytes, at statement %d of %d", MaxSnapshotBytes, i+1, len(statements))
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+		b.Write(line)
+	}
+	b.WriteString("\n]")
+	b.Write(tail)
+	b.WriteByte('\n')
+	return b.Flush() // which has the first error of all writes
 }
 
 // LoadSnapshot reads what SaveSnapshot wrote, or the saved answer of a tomehub's /statements.

@@ -98,7 +98,7 @@ func peakHeap() (stop func() uint64) {
 	go func() {
 		defer close(done)
 		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-		tick := time.NewTicker(time.Millisecond)
+		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			metrics.Read(sample)

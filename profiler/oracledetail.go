@@ -241,9 +241,16 @@ func (d *describing) mismatches(ids []string) error {
 // detail has a snapshot hold what a later report wants to know of its hottest statements: nobody can tell yet which will be
 // the first of a window, but those that have done much so far likely are.
 func (o *OracleSource) detail(ctx context.Context, s *Snapshot) error {
-	f := newFold()
+	sums := map[string]*Row{}
+	var rows []*Row
 	for i := range s.Statements {
-		f.add(s.Statements[i].since(nil))
+		st := &s.Statements[i]
+		r := sums[st.SQLID]
+		if r == nil {
+			r = &Row{SQLID: st.SQLID}
+			sums[st.SQLID], rows = r, append(rows, r)
+		}
+		r.Counters, r.Versions = r.Counters.plus(st.Counters), r.Versions+st.Versions
 	}
 	var hot []Row
 	taken := map[string]bool{}
@@ -252,11 +259,11 @@ func (o *OracleSource) detail(ctx context.Context, s *Snapshot) error {
 		func(r *Row) int64 { return r.Executions },
 		func(r *Row) int64 { return r.Gets },
 	} {
-		slices.SortStableFunc(f.rows, func(a, b Row) int { return cmp.Compare(by(&b), by(&a)) })
-		for _, r := range f.rows[:min(len(f.rows), maxDetailed/2)] {
+		slices.SortFunc(rows, func(a, b *Row) int { return cmp.Or(cmp.Compare(by(b), by(a)), cmp.Compare(a.SQLID, b.SQLID)) })
+		for _, r := range rows[:min(len(rows), maxDetailed/2)] {
 			if len(hot) < maxDetailed && !taken[r.SQLID] {
 				taken[r.SQLID] = true
-				hot = append(hot, r)
+				hot = append(hot, *r)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package profiler
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -220,5 +221,20 @@ func TestOracleConfig(t *testing.T) {
 	f(OracleConfig{View: "gauto"}, "--view")
 	if views := OracleViews(); views[0] != ViewAuto || !slices.Contains(views, "gv$sql") {
 		t.Errorf("%v", views)
+	}
+}
+
+// TestOracleGrantsScript holds the script for DBAs against what the program asks for.
+func TestOracleGrantsScript(t *testing.T) {
+	script, err := os.ReadFile("../docs/oracle-grants.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rac := range []bool{false, true} {
+		for want := range strings.Lines(OracleGrants("TOMEHUB", rac)) {
+			if !strings.Contains(string(script), "\n"+want) {
+				t.Errorf("docs/oracle-grants.sql lacks %s", want)
+			}
+		}
 	}
 }

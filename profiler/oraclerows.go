@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func (n *number) parse(s string) error {
 				return nil
 			}
 			sum = sum*10 + uint64(c-'0')
-		case c == '.' && i > 0:
+		case c == '.' && i > 0 && !strings.ContainsAny(s, "eE"):
 			*n = number(sum)
 			return nil
 		case c == '-' && i == 0:

@@ -25,7 +25,7 @@ func (o *OracleSource) Sample(ctx context.Context) (Sample, error) {
 	const view = "v$session"
 	switch {
 	case o.missing[view]:
-		return Sample{}, errors.New(o.without(view, "who waits for what is unknown"))
+		return Sample{}, o.unsampled(view)
 	case o.slow >= maxSlowSamples:
 		return Sample{}, errSamplesOver
 	}
@@ -46,11 +46,16 @@ func (o *OracleSource) Sample(ctx context.Context) (Sample, error) {
 		o.slow++
 	case refused(err):
 		o.missing[view] = true
-		return Sample{}, errors.New(o.without(view, "who waits for what is unknown"))
+		return Sample{}, o.unsampled(view)
 	case err == nil:
 		o.slow = 0
 	}
 	return s, err
+}
+
+// unsampled is an ErrGrant.
+func (o *OracleSource) unsampled(view string) error {
+	return fmt.Errorf("%w: %s", ErrGrant, o.without(view, "who waits for what is unknown"))
 }
 
 // sessionRow is one row of v$session, or one of v$active_session_history.
@@ -79,9 +84,12 @@ func (o *OracleSource) KeepsHistory() bool { return o.cfg.DiagnosticsPack }
 func (o *OracleSource) History(ctx context.Context, from, to time.Time) (samples []Sample, err error) {
 	const view = "v$active_session_history"
 	if o.missing[view] {
-		return nil, errors.New(o.without(view, "who waited for what is unknown"))
+		return nil, o.unsampled(view)
 	}
-	if from, err = o.historyFrom(ctx, from); err != nil {
+	if from, err = o.historyFrom(ctx, from); refused(err) {
+		o.missing[view] = true
+		return nil, o.unsampled(view)
+	} else if err != nil {
 		return nil, err
 	}
 	from = from.Truncate(time.Second)

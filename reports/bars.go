@@ -14,13 +14,7 @@ func (p *page) bars(c Chart, id string) {
 	if len(bars) > maxBars {
 		bars, more = bars[:maxBars], len(bars)-maxBars
 	}
-	longest := max(c.Y.Max, 0)
-	for _, b := range bars {
-		longest = max(longest, sum(b.Values))
-	}
-	if !(longest > 0) {
-		longest = 1
-	}
+	longest := c.longest()
 	p.write(fmt.Sprintf(`<p class="sr" id="%s-d">%d bars, the values are in the table below.</p><ol class="bars" aria-describedby="%s-d">`, id, len(bars), id))
 	for _, b := range bars {
 		p.bar(c, b, longest)
@@ -37,6 +31,21 @@ func (p *page) bars(c Chart, id string) {
 		p.write(`<p class="note">`, strconv.Itoa(more), ` more bars are not drawn.</p>`)
 	}
 	p.barValues(c, bars)
+}
+
+// longest is what the longest bar stands for, above 0 and finite.
+func (c Chart) longest() float64 {
+	longest := 0.0
+	if usable(c.Y.Max) {
+		longest = max(longest, c.Y.Max)
+	}
+	for _, b := range c.Bars {
+		longest = max(longest, sum(b.Values))
+	}
+	if longest == 0 {
+		return 1
+	}
+	return longest
 }
 
 func (p *page) bar(c Chart, b Bar, longest float64) {
@@ -78,15 +87,19 @@ func (b Bar) text(unit string) string {
 	if b.Text != "" {
 		return b.Text
 	}
+	total, some := 0.0, false
 	for _, v := range b.Values {
 		if usable(v) {
-			return value(sum(b.Values), unit)
+			total, some = total+v, true
 		}
 	}
-	return "–"
+	if !some {
+		return "–"
+	}
+	return value(total, unit)
 }
 
-// sum adds what can be drawn.
+// sum adds what can be drawn: a bar has no length below 0.
 func sum(values []float64) float64 {
 	total := 0.0
 	for _, v := range values {

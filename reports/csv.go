@@ -21,7 +21,9 @@ func (r Report) WriteCSV(w io.Writer) error {
 	}
 	tables := append(append([]Table(nil), r.Tables...), r.checksTable(), r.factsTable())
 	for _, c := range r.Charts {
-		tables = append(tables, c.dataTable())
+		if t := c.dataTable(); len(t.Rows) > 0 {
+			tables = append(tables, t)
+		}
 	}
 	width := 0
 	for _, t := range tables {

@@ -40,14 +40,17 @@ func downsample(points []Point, limit int, how Combine) []Point {
 	if len(points) <= limit {
 		return points
 	}
-	per := 2 // the two extremes
+	per := 2 // the two extremes of a bucket
 	if how == Mean {
 		per = 1
 	}
-	if slices.ContainsFunc(points, func(p Point) bool { return math.IsNaN(p.Y) }) {
-		per += 2 // a gap before and one behind
+	edges := 0 // of gaps, each of which may take a further point
+	for i := 1; i < len(points); i++ {
+		if math.IsNaN(points[i].Y) != math.IsNaN(points[i-1].Y) {
+			edges++
+		}
 	}
-	buckets := limit / per
+	buckets := max((limit-edges-2)/per, limit/(per+2)) // no bucket has more than two edges of gaps that show
 	low, high := points[0].X, points[len(points)-1].X
 	width := (high - low) / float64(buckets)
 	out := make([]Point, 0, limit)

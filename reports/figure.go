@@ -9,6 +9,7 @@ import (
 
 // figure writes one chart: heading, picture, legend, and the values as a table for those who cannot see the picture.
 func (p *page) figure(c Chart, id string) {
+	c.X.Unit, c.Y.Unit = cut(oneLine(c.X.Unit), 12), cut(oneLine(c.Y.Unit), 12) // they stand at every tick
 	p.write(`<figure class="chart" id="`, id, `"><figcaption><h3>`, esc(oneLine(c.Title)), `</h3>`)
 	if c.Caption != "" {
 		p.write(`<p>`, esc(oneLine(c.Caption)), `</p>`)
@@ -82,7 +83,7 @@ func (l plot) zoneOffset() int {
 }
 
 func axisLabel(a Axis) string {
-	label := oneLine(a.Label)
+	label := cut(oneLine(a.Label), 60)
 	switch a.Scale {
 	case Elapsed:
 		if label == "" {
@@ -152,7 +153,8 @@ func (p *page) series(l plot, id string) {
 		switch c.Kind {
 		case StackedChart:
 			ref := fmt.Sprintf("%s-s%d", id, i)
-			p.write(fmt.Sprintf(`<path class="ar %s" id="%s" data-i="%d" d="%s"/>`, color, ref, i, l.area(l.points[i])))
+			// The path has no colour of its own, so that its second use can have the hatching.
+			p.write(fmt.Sprintf(`<g class="ar %s"><path id="%s" data-i="%d" d="%s"/></g>`, color, ref, i, l.area(l.points[i])))
 			if h := s.Color.hatch(i); h > 0 {
 				p.write(fmt.Sprintf(`<use class="h%d" href="#%s"/>`, h, ref))
 			}
@@ -177,26 +179,36 @@ func (p *page) series(l plot, id string) {
 // lanes are the labels above the plot. Up to three have a line each, so that they never run into each other; of more, the
 // plot has letters, and what they mean stands below it.
 func (p *page) lanes(l plot) {
-	n := len(l.spans) + len(l.marks)
-	if n == 0 {
+	all := l.happened()
+	if len(all) == 0 {
 		return
 	}
-	p.write(`<div class="la" aria-hidden="true">`)
-	for i, h := range l.happened() {
+	lanes := make([]string, 1)
+	lane, before := 0, -1.0
+	for i, h := range all {
 		at := l.x.place(h.from)
 		label := string(rune('A' + i))
-		if n <= 3 {
-			label = cut(oneLine(h.label), 48)
+		switch {
+		case len(all) <= 3:
+			label, lane = cut(oneLine(h.label), 48), i
+		case at-before < 0.05:
+			lane = (lane + 1) % 4
+		default:
+			lane = 0
+		}
+		before = at
+		if lane == len(lanes) {
+			lanes = append(lanes, "")
 		}
 		side, where := "left", at
 		if at > 0.5 {
 			side, where = "right", 1-at
 		}
-		p.write(fmt.Sprintf(`<div><span class="%s" style="%s:%s%%">%s</span></div>`, side[:1], side, percent(where), esc(label)))
+		lanes[lane] += fmt.Sprintf(`<span class="%s" style="%s:%s%%;max-width:%s%%">%s</span>`, side[:1], side, percent(where), percent(1-where), esc(label))
 	}
-	if n > 3 {
-		p.write(`</div>`)
-		return
+	p.write(`<div class="la" aria-hidden="true">`)
+	for i := range lanes {
+		p.write(`<div>`, lanes[i], `</div>`)
 	}
 	p.write(`</div>`)
 }
@@ -246,7 +258,7 @@ func (p *page) happenings(l plot) {
 // legend is a table: a reader wants the values of a line more often than its colour.
 func (p *page) legend(l plot) {
 	c := l.chart
-	if len(c.Series) == 0 {
+	if len(c.Series) == 0 || c.Kind == StepChart && len(c.Series) == 1 {
 		return
 	}
 	p.write(`<div class="scroll" tabindex="0" role="region" aria-label="Legend"><table class="legend"><thead><tr><th scope="col">Series</th>`)

@@ -32,7 +32,13 @@ func FuzzCells(f *testing.F) {
 			Tables: []Table{{Name: s, Caption: s, Columns: []Column{{Name: s}, {Name: "b", Align: Right}}, Rows: [][]string{{s, "1"}, {"a", s}}}},
 			Checks: []Check{{s, s, s, s, s, Fail, s}, {s, s, s, s, s, Inconclusive, ""}},
 		}
+		page := r
+		page.Charts = []Chart{hostile(LineChart, s), hostile(BarChart, s), hostile(StackedChart, s)}
 		for _, format := range Formats() {
+			r := r
+			if format == HTML {
+				r = page
+			}
 			var buf bytes.Buffer
 			if err := r.Write(&buf, format, TextOptions{Width: 70, Color: true}); err != nil {
 				t.Fatalf("%s: %v", format, err)
@@ -46,6 +52,15 @@ func FuzzCells(f *testing.F) {
 				checkCSV(t, buf.Bytes(), s)
 			case JUnit:
 				checkJUnit(t, buf.Bytes())
+			case HTML:
+				all := checkHTML(t, buf.String())
+				checkSVG(t, all)
+				if !json.Valid([]byte(embedded(t, all))) {
+					t.Fatalf("the JSON within the page is broken: %s", embedded(t, all))
+				}
+				if got := content(all["dd"][0]); got != strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(printable(s, true)) {
+					t.Fatalf("the fact reads %q, want %q", got, s)
+				}
 			case Markdown:
 				checkMarkdown(t, buf.Bytes(), s)
 			case Text:

@@ -14,6 +14,8 @@ import (
 const (
 	// maxHTMLRows of a table are on the page; a browser gets slow with more.
 	maxHTMLRows = 2000
+	// A cell of more than maxCell bytes shows two lines and unfolds, or one statement would fill a phone's screen.
+	maxCell = 160
 	// maxEmbeddedJSON is how large the report's JSON may be to be part of the page.
 	maxEmbeddedJSON = 2 << 20
 	// maxEmbeddedPoints of all charts together are part of that JSON; they are in the pictures already.
@@ -179,6 +181,10 @@ func (p *page) table(t Table, class string) {
 		label = "Table"
 	}
 	p.write(`<div class="scroll" tabindex="0" role="region" aria-label="`, esc(label), `"><table`)
+	numbers := mostlyNumbers(t)
+	if numbers {
+		class = strings.TrimSpace(class + " n")
+	}
 	if class != "" {
 		p.write(` class="`, class, `"`)
 	}
@@ -186,10 +192,12 @@ func (p *page) table(t Table, class string) {
 	classes := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		switch {
-		case c.Align == Right:
-			classes[i] = ` class="r"`
-		case c.Wrap:
+		case c.Align == Left && c.Wrap:
 			classes[i] = ` class="w"`
+		case c.Align == Left && numbers:
+			classes[i] = ` class="l"`
+		case c.Align == Right && !numbers:
+			classes[i] = ` class="r"`
 		}
 		p.write(`<th scope="col"`, classes[i], `>`, esc(oneLine(c.Name)), `</th>`)
 	}
@@ -198,7 +206,12 @@ func (p *page) table(t Table, class string) {
 	for _, row := range rows[:min(len(rows), maxHTMLRows)] {
 		p.write(`<tr>`)
 		for i, cell := range row {
-			p.write(`<td`, cellClass(classes[i], cell), `>`, esc(cell), `</td>`)
+			p.write(`<td`, cellClass(t.Columns[i], classes[i], cell), `>`)
+			if len(cell) > maxCell {
+				p.write(`<details><summary>`, esc(cell), `</summary></details></td>`)
+				continue
+			}
+			p.write(esc(cell), `</td>`)
 		}
 		p.write("</tr>\n")
 	}
@@ -211,17 +224,29 @@ func (p *page) table(t Table, class string) {
 	}
 }
 
+// mostlyNumbers reports whether more columns stand on the right than on the left. The table then has that side, and only
+// the others a class of their own: a fifth of a usual page.
+func mostlyNumbers(t Table) bool {
+	right := 0
+	for _, c := range t.Columns {
+		if c.Align == Right {
+			right++
+		}
+	}
+	return 2*right > len(t.Columns)
+}
+
 // cellClass colours a cell that is a verdict's mark and nothing else, and gives a long text room to break.
-func cellClass(column, cell string) string {
+func cellClass(c Column, class, cell string) string {
 	for _, v := range []Verdict{Inconclusive, Pass, Fail} {
 		if cell == v.Mark() {
 			return ` class="mark ` + v.String() + `"`
 		}
 	}
-	if column == "" && len(cell) > 40 {
+	if c.Align == Left && len(cell) > 40 {
 		return ` class="w"`
 	}
-	return column
+	return class
 }
 
 func (p *page) facts(facts []Fact) {

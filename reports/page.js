@@ -28,10 +28,15 @@
     }
     return out;
   }
-  function nearest(list, x) {
-    var best = null;
-    list.forEach(function (p) { if (p && (!best || Math.abs(p[0] - x) < Math.abs(best[0] - x))) best = p; });
-    return best && Math.abs(best[0] - x) <= 25 ? best : null;
+  // The height of the line at x: between two points, or at one that stands alone.
+  function height(list, x) {
+    for (var i = 0; i < list.length; i++) {
+      var p = list[i], q = list[i + 1];
+      if (!p) continue;
+      if (Math.abs(p[0] - x) < 1) return p[1];
+      if (q && p[0] <= x && x <= q[0]) return p[1] + (q[1] - p[1]) * (x - p[0]) / (q[0] - p[0] || 1);
+    }
+    return null;
   }
   function place(range, at) {
     var low = +range[0], high = +range[1];
@@ -46,9 +51,9 @@
     function show(e) {
       if (!series) {
         series = Array.prototype.map.call(area.querySelectorAll('path[data-i]'), function (p) {
-          var list = points(p.getAttribute('d')), area = p.classList.contains('ar');
+          var list = points(p.getAttribute('d')), area = p.parentNode.classList.contains('ar');
           // An area begins and ends at the bottom, which is no value.
-          if (area) list = list.filter(function (q, i) { return q && i > 0 && list[i - 1] && i + 1 < list.length && list[i + 1]; });
+          if (area) list = list.filter(function (q, i) { return !q || i > 0 && list[i - 1] && i + 1 < list.length && list[i + 1]; });
           return { i: +p.dataset.i, area: area, list: list };
         });
         if (series.length && series[0].area) names.reverse();
@@ -56,10 +61,10 @@
       var box = area.getBoundingClientRect(), at = Math.min(1, Math.max(0, (e.clientX - box.left) / box.width)), below = 440;
       var lines = [];
       series.slice().sort(function (a, b) { return a.i - b.i; }).forEach(function (s) {
-        var p = nearest(s.list, at * 1600);
-        if (!p) { if (!s.area) lines.push(names[s.i] + ': –'); return; }
-        var v = place(yr, 1 - p[1] / 440);
-        if (s.area) { v -= place(yr, 1 - below / 440); below = p[1]; }
+        var y = height(s.list, at * 1600);
+        if (y === null) { if (!s.area) lines.push(names[s.i] + ': –'); return; }
+        var v = place(yr, 1 - y / 440);
+        if (s.area) { v -= place(yr, 1 - below / 440); below = y; }
         lines.push(names[s.i] + ': ≈ ' + number(v, data.uy));
       });
       if (!lines.length) return;

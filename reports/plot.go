@@ -82,8 +82,8 @@ func (e *extent) add(v float64, log bool) {
 func (p *plot) scaleX() {
 	c := p.chart
 	e := newExtent()
-	for _, points := range p.points {
-		for _, at := range points {
+	for _, s := range c.Series { // not the combined points, which begin in the middle of a bucket
+		for _, at := range s.Points {
 			e.add(at.X, c.X.Scale == Log)
 		}
 	}
@@ -94,7 +94,7 @@ func (p *plot) scaleX() {
 		e.low /= 2 // a first step that begins at 0 has no place on a log scale, but must have a width
 	}
 	scatter := c.Kind == ScatterChart
-	p.x = newSpan(e.low, e.high, c.X.Scale, scatter && c.X.Scale == Linear, scatter)
+	p.x = newSpan(e.low, e.high, c.X.Scale, scatter && c.X.Scale == Linear, scatter, c.X.Unit)
 }
 
 // scaleY makes room for the values, the bands and the bounds; but a bound far above the values would press them flat.
@@ -133,7 +133,7 @@ func (p *plot) scaleY() {
 	for _, b := range p.bounds {
 		e.add(b.Value, log)
 	}
-	p.y = newSpan(e.low, e.high, c.Y.Scale, true, true)
+	p.y = newSpan(e.low, e.high, c.Y.Scale, true, true, c.Y.Unit)
 }
 
 // place keeps the spans and marks that lie within the chart, the earliest first.

@@ -93,6 +93,20 @@ func TestGolden(t *testing.T) {
 	f("plain.md", plain.WriteMarkdown)
 	f("plain.json", plain.WriteJSON)
 	f("plain.csv", plain.WriteCSV)
+	bare := func(r Report) func(io.Writer) error { // style and script have files of their own
+		return func(w io.Writer) error {
+			page := strings.NewReplacer(pageCSS, "", pageJS, "").Replace(written(t, r))
+			_, err := io.WriteString(w, page)
+			return err
+		}
+	}
+	f("odd.html", bare(odd()))
+	f("plain.html", bare(plain))
+	f("charts.html", bare(drawn()))
+	f("charts.json", drawn().WriteJSON)
+	f("charts.csv", drawn().WriteCSV)
+	f("charts.md", drawn().WriteMarkdown)
+	f("charts.txt", func(w io.Writer) error { return drawn().WriteText(w, TextOptions{Width: 100}) })
 }
 
 func TestVerdictIsSafe(t *testing.T) {
@@ -241,7 +255,7 @@ func TestJUnitCountsAndNames(t *testing.T) {
 
 func TestTooManyCells(t *testing.T) {
 	r := Report{Tables: []Table{{Name: "t", Columns: []Column{{Name: "a"}}, Rows: [][]string{{"1"}, {"1", "2"}}}}}
-	for _, format := range []Format{Text, JSON, CSV, Markdown} {
+	for _, format := range []Format{Text, JSON, CSV, Markdown, HTML} {
 		if err := r.Write(io.Discard, format, TextOptions{}); err == nil || !strings.Contains(err.Error(), `"t": row 2 has 2 cells`) {
 			t.Errorf("%s: %v", format, err)
 		}
@@ -272,7 +286,7 @@ func TestFormats(t *testing.T) {
 		}
 	}
 	_, err := ParseFormat("yaml")
-	if err == nil || !strings.Contains(err.Error(), "text, json, csv, markdown, junit") {
+	if err == nil || !strings.Contains(err.Error(), "text, json, csv, markdown, junit, html") {
 		t.Errorf("an unknown format: %v", err)
 	}
 	if err := (Report{}).Write(io.Discard, "yaml", TextOptions{}); err == nil {

@@ -33,7 +33,7 @@ func (s span) place(v float64) float64 {
 
 // newSpan widens what the values cover until it is a range: for one value, for none, and to whole ticks when round is set.
 // A linear range begins at 0 when zero is set and no value is below.
-func newSpan(low, high float64, scale Scale, zero, round bool) span {
+func newSpan(low, high float64, scale Scale, zero, round bool, unit string) span {
 	s := span{low: low, high: high, scale: scale}
 	if scale == Log {
 		if !(s.low > 0) || !usable(s.high) || s.low > s.high {
@@ -55,7 +55,7 @@ func newSpan(low, high float64, scale Scale, zero, round bool) span {
 	if zero {
 		s.low, s.high = min(s.low, 0), max(s.high, 0)
 	}
-	if s.high-s.low <= math.Abs(s.high)*1e-9 { // one value, or so close that a step would not change it
+	if s.high-s.low <= max(math.Abs(s.high)*1e-9, 1e-12) { // one value, or so close that a step would not change it
 		pad := max(math.Abs(s.high)*0.5, 1e-9)
 		if s.low == 0 && s.high == 0 {
 			pad = 1
@@ -66,7 +66,7 @@ func newSpan(low, high float64, scale Scale, zero, round bool) span {
 		}
 	}
 	if round {
-		step := niceStep((s.high - s.low) / 5)
+		step := unitStep(s.high-s.low, 5, max(math.Abs(s.low), math.Abs(s.high)), unit)
 		s.low, s.high = math.Floor(s.low/step+1e-9)*step, math.Ceil(s.high/step-1e-9)*step
 	}
 	return s
@@ -101,13 +101,19 @@ func niceStep(step float64) float64 {
 	return logUp(step)
 }
 
+// unitStep is a step of 1, 2 or 5 times a power of ten in the size in which the axis is labelled: 200 MiB, not 191.
+func unitStep(length float64, want int, largest float64, unit string) float64 {
+	per := sizeOf(largest, unit).per
+	return niceStep(length/float64(want)/per) * per
+}
+
 // numberTicks are at most about want+1 labelled values of a linear or log axis.
 func (s span) numberTicks(want int, unit string) []tick {
 	var values []float64
 	if s.scale == Log {
 		values = s.logValues(want)
 	} else {
-		values = s.stepValues(niceStep((s.high - s.low) / float64(want)))
+		values = s.stepValues(unitStep(s.high-s.low, want, max(math.Abs(s.low), math.Abs(s.high)), unit))
 	}
 	return labelled(values, unit, s.scale == Log)
 }
@@ -225,6 +231,9 @@ func value(v float64, unit string) string {
 		return "–"
 	}
 	u := sizeOf(math.Abs(v), unit)
+	if v == 0 && unit == "s" {
+		u = sizeOf(1, unit)
+	}
 	scaled := v / u.per
 	digits := 0
 	if a := math.Abs(scaled); a > 0 && a < 100 {
@@ -243,10 +252,11 @@ func value(v float64, unit string) string {
 // timeSteps are the steps of a time axis in seconds.
 var timeSteps = []float64{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800}
 
-// timeStep is the first of them that gives at most want ticks; below a second and beyond weeks it is a step as of numbers.
+// timeStep is the first of them that gives at most want ticks; of two seconds or less, and beyond weeks, it is a step as
+// of numbers.
 func timeStep(length float64, want int) float64 {
 	least := length / float64(want)
-	if least < 0.5 {
+	if length <= 2 {
 		return niceStep(least)
 	}
 	for _, step := range timeSteps {

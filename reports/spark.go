@@ -26,17 +26,17 @@ func (c Chart) textTable() (Table, bool) {
 }
 
 func (c Chart) barTable() Table {
-	t := Table{Name: c.Name, Caption: c.Title, Columns: []Column{{Name: "", Wrap: false}, {Name: "Value"}, {Name: "Bar", Optional: true}}}
-	longest := c.Y.Max
-	for _, b := range c.Bars {
-		longest = max(longest, sum(b.Values))
-	}
+	t := Table{Name: c.Name, Caption: c.Title, Columns: []Column{{Name: ""}, {Name: "Value", Align: Right}, {Name: "Bar", Optional: true}}}
+	longest := c.longest()
 	for _, b := range c.Bars[:min(len(c.Bars), textBars)] {
-		length := 0
-		if longest > 0 {
-			length = int(math.Round(sum(b.Values) / longest * sparkWidth))
+		bar := ""
+		if all := sum(b.Values); all > 0 {
+			bar = strings.Repeat("█", int(math.Round(min(all/longest, 1)*sparkWidth)))
+			if bar == "" {
+				bar = "▏" // little is not nothing
+			}
 		}
-		t.Rows = append(t.Rows, []string{b.Label, b.text(c.Y.Unit), strings.Repeat("█", length)})
+		t.Rows = append(t.Rows, []string{b.Label, b.text(c.Y.Unit), bar})
 	}
 	return t
 }
@@ -47,25 +47,24 @@ func (c Chart) sparkTable() Table {
 	t := Table{Name: c.Name, Caption: c.Title, Columns: []Column{
 		{Name: ""}, {Name: "Last", Align: Right}, {Name: "Mean", Align: Right}, {Name: "Max", Align: Right}, {Name: "Over time", Optional: true},
 	}}
-	low, high := math.Inf(1), math.Inf(-1)
+	x, most := newExtent(), 1
 	for _, s := range c.Series {
 		for _, p := range s.Points {
-			if usable(p.X) {
-				low, high = min(low, p.X), max(high, p.X)
-			}
+			x.add(p.X, false)
 		}
+		most = max(most, len(s.Points))
 	}
-	xs := make([]float64, sparkWidth)
-	stretch := (high - low) / sparkWidth
+	xs := make([]float64, min(most, sparkWidth))
+	stretch := (x.high - x.low) / float64(len(xs))
 	cells := make([][]float64, len(c.Series))
 	y := newExtent()
 	for i, s := range c.Series {
-		cells[i] = cellsOf(ordered(s.Points, false), xs, low, max(stretch, math.SmallestNonzeroFloat64), c.mean())
+		cells[i] = cellsOf(ordered(s.Points, false), xs, x.low, max(stretch, math.SmallestNonzeroFloat64), c.mean())
 		for _, v := range cells[i] {
 			y.add(v, c.Y.Scale == Log)
 		}
 	}
-	scale := newSpan(y.low, y.high, c.Y.Scale, true, false)
+	scale := newSpan(y.low, y.high, c.Y.Scale, true, false, c.Y.Unit)
 	for i, s := range c.Series {
 		st := statsOf(s.Points)
 		t.Rows = append(t.Rows, []string{s.Name, value(st.last, c.Y.Unit), value(st.mean, c.Y.Unit), value(st.max, c.Y.Unit), spark(cells[i], scale)})

@@ -7,7 +7,7 @@ import (
 )
 
 // valueRows is how many rows the table of a chart's values has at most. It is there to be read or heard, and JSON has all.
-const valueRows = 40
+const valueRows = 30
 
 // values is the chart as a table, folded away.
 func (p *page) values(c Chart) {

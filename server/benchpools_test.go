@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/library/demo"
 )
 
 // benchPools measures task C1: how long searches take while nothing else happens and while
@@ -28,6 +30,28 @@ func benchPools(b *testing.B, libs *benchLibraries) {
 	for _, hold := range []time.Duration{0, 25 * time.Millisecond} {
 		b.Run(fmt.Sprintf("hold=%v", hold), func(b *testing.B) { benchStarvation(b, libs, size, hold) })
 	}
+	for _, latency := range []time.Duration{5 * time.Millisecond, 25 * time.Millisecond} {
+		b.Run(fmt.Sprintf("oracle/latency=%v", latency), func(b *testing.B) { benchOracleStarvation(b, latency) })
+	}
+}
+
+// benchOracleStarvation is benchStarvation at a database that is elsewhere: Oracle's double, which
+// answers each call of the driver so much later. What the double itself takes of the cores is taken from both
+// sides, and comes on top of production's.
+func benchOracleStarvation(b *testing.B, latency time.Duration) {
+	open := func(pools pool.Config) *contest {
+		h := openDouble(b, crowdedIngests, func(c *pool.Config, _ *pool.Oracle) { *c = pools }, nil)
+		for book := range demo.Books(1, 3, 60) {
+			_, err := h.library.Ingest(b.Context(), "", library.Document{Title: book.Title, Body: strings.NewReader(book.Text)})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		h.double.Latency(latency)
+		return newContest(b, h.pools, h.deps())
+	}
+	cfg := benchPoolConfig()
+	contend(b, open(cfg), open(singlePool(cfg)))
 }
 
 // people who send books at the same time: more than the single pool has connections, and no more
@@ -35,18 +59,33 @@ func benchPools(b *testing.B, libs *benchLibraries) {
 const people = 80
 
 func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Duration) {
-	window, rounds := 2*time.Second, 3
-	if testing.Short() {
-		window, rounds = 150*time.Millisecond, 1
-	}
 	cfg := benchPoolConfig()
 	if hold > 0 {
 		cfg.Hold = func() time.Duration { return hold }
 	}
-	split := newContest(b, libs.copyOf(b, size), cfg)
+	open := func(pools pool.Config) *contest {
+		h := openBench(b, libs.copyOf(b, size), pools, crowdedIngests)
+		return newContest(b, h.pools, h.deps())
+	}
+	contend(b, open(cfg), open(singlePool(cfg)))
+}
+
+// crowdedIngests lets as many ingests in as there are people: the bound of their own that they have would hide what the pools do.
+var crowdedIngests = library.Config{Ingest: library.IngestConfig{Slots: people}}
+
+// singlePool is the pool of phase A.
+func singlePool(cfg pool.Config) pool.Config {
 	cfg.Single = true
 	cfg.Read = pool.Bounds{Min: 5, Size: 40, SizeSetting: "DB_POOL_SIZE"}
-	single := newContest(b, libs.copyOf(b, size), cfg)
+	return cfg
+}
+
+// contend measures both by turns, so that a busy machine spoils them alike.
+func contend(b *testing.B, split, single *contest) {
+	window, rounds := 2*time.Second, 3
+	if testing.Short() {
+		window, rounds = 150*time.Millisecond, 1
+	}
 	for b.Loop() {
 		for range rounds {
 			for _, c := range []*contest{split, single} {
@@ -70,7 +109,7 @@ func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Dur
 
 // A contest is one server with searches and ingests on it.
 type contest struct {
-	house      *house
+	pools      *pool.Pools
 	address    string
 	client     *lineClient
 	queries    [][]byte
@@ -80,10 +119,10 @@ type contest struct {
 	stored     atomic.Int64
 }
 
-func newContest(b *testing.B, path string, pools pool.Config) *contest {
-	// As many slots as people: the bound of their own that ingests have would hide what the pools do.
-	c := &contest{house: openBench(b, path, pools, library.Config{Ingest: library.IngestConfig{Slots: people}})}
-	c.address = listenBench(b, c.house, benchConfig())
+func newContest(b *testing.B, pools *pool.Pools, deps Deps) *contest {
+	srv := httptest.NewServer(newServer(b, benchConfig(), deps).Handler())
+	b.Cleanup(srv.Close)
+	c := &contest{pools: pools, address: srv.Listener.Addr().String()}
 	c.client = dial(b, c.address)
 	b.Cleanup(func() { c.client.conn.Close() })
 	for _, q := range queryMix(1, 100) {
@@ -114,7 +153,7 @@ func (c *contest) ingest(b *testing.B) (stop func()) {
 		})
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		stats := c.house.pools.Stats()
+		stats := c.pools.Stats()
 		if stats[len(stats)-1].Waiting > 0 {
 			break
 		}

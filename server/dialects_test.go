@@ -45,7 +45,13 @@ func newTwins(t *testing.T, access library.Access) *twins {
 }
 
 // onDouble returns what a server on an empty library in Oracle's double works with.
-func onDouble(t *testing.T, cfg library.Config) Deps {
+func onDouble(t testing.TB, cfg library.Config) Deps {
+	t.Helper()
+	return openDouble(t, cfg, nil, nil).deps()
+}
+
+// openDouble opens an empty library in Oracle's double, as change wants the pools, and asked through wrap.
+func openDouble(t testing.TB, cfg library.Config, change func(*pool.Config, *pool.Oracle), wrap func(oracletest.TxHandler) oracletest.Handler) *doubleHouse {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -53,30 +59,53 @@ func onDouble(t *testing.T, cfg library.Config) Deps {
 			t.Fatal(err)
 		}
 	}
+	h := &doubleHouse{}
 	data := tomedata.New()
-	double, err := oracletest.Start(oracletest.Config{Handler: data, Logf: t.Logf})
+	handler := oracletest.Handler(data)
+	if wrap != nil {
+		handler = wrap(data)
+	}
+	var err error
+	h.double, err = oracletest.Start(oracletest.Config{Handler: handler, Logf: t.Logf})
 	must(err)
 	t.Cleanup(func() {
-		must(double.Close())
+		must(h.double.Close())
 		for what, n := range data.Odd() {
 			t.Errorf("the double was asked %d times: %s", n, what)
 		}
 	})
-	pools, err := pool.OpenOracle(t.Context(), pool.Config{
+	pools := pool.Config{
 		Read:    pool.Bounds{Min: 1, Size: 4, SizeSetting: "DB_POOL_READ_SIZE"},
 		Write:   pool.Bounds{Min: 1, Size: 2, SizeSetting: "DB_POOL_WRITE_SIZE"},
 		Timeout: 5 * time.Second, Recycle: time.Hour,
-	}, pool.Oracle{User: "tomehub", Password: "secret", DSN: double.DSN()})
+	}
+	account := pool.Oracle{User: "tomehub", Password: "secret", DSN: h.double.DSN()}
+	if change != nil {
+		change(&pools, &account)
+	}
+	h.pools, err = pool.OpenOracle(t.Context(), pools, account)
 	must(err)
-	t.Cleanup(func() { must(pools.Close()) })
-	_, err = store.MigrateOracle(t.Context(), pools, store.Options{})
+	t.Cleanup(func() { must(h.pools.Close()) })
+	_, err = store.MigrateOracle(t.Context(), h.pools, store.Options{})
 	must(err)
-	s, err := store.OpenOracle(t.Context(), pools, store.Options{})
+	h.store, err = store.OpenOracle(t.Context(), h.pools, store.Options{})
 	must(err)
-	lib, err := library.New(cfg, s)
+	h.library, err = library.New(cfg, h.store)
 	must(err)
-	t.Cleanup(func() { must(lib.Close()) })
-	return Deps{Library: lib, Pools: pools.Stats, Statements: s.Statements, Cache: func() any { return lib.CacheStats() }}
+	t.Cleanup(func() { must(h.library.Close()) })
+	return h
+}
+
+// doubleHouse is a library in Oracle's double, with all that is below it.
+type doubleHouse struct {
+	double  *oracletest.Server
+	pools   *pool.Pools
+	store   *store.Oracle
+	library *library.Library
+}
+
+func (h *doubleHouse) deps() Deps {
+	return Deps{Library: h.library, Pools: h.pools.Stats, Statements: h.store.Statements, Cache: func() any { return h.library.CacheStats() }}
 }
 
 // twinAnswer is what both said to one request.

@@ -60,6 +60,8 @@ func (x *exchange) Value(key any) any {
 		return x
 	case store.RequestKey:
 		return &x.named
+	case pool.KindKey:
+		return x.route.kind
 	}
 	return x.requestContext.Value(key)
 }

@@ -67,10 +67,16 @@ func (p *pinger) check(ctx context.Context) string {
 	return p.state
 }
 
+type liveness struct {
+	Status    string    `json:"status"` // always ok
+	StartedAt time.Time `json:"started_at"`
+}
+
 // live answers GET /api/health/live: the process answers. It never asks the database, because
-// restarting a server does not mend its database.
+// restarting a server does not mend its database. When the process began tells whoever reads the
+// counters of the other health routes that they began anew.
 func (s *Server) live(c *gin.Context) {
-	s.answer(c, http.StatusOK, map[string]string{"status": "ok"})
+	s.answer(c, http.StatusOK, liveness{Status: "ok", StartedAt: s.started.UTC()})
 }
 
 type readiness struct {

@@ -42,29 +42,29 @@ func (s *Server) buildRoutes() {
 	s.open_(http.MethodGet, "/api/health/circuit-breaker", s.breakers)
 	s.open_(http.MethodGet, "/api/health/memory", s.memory)
 	s.open_(http.MethodGet, "/api/health/restart", s.restart)
-	s.limited(http.MethodGet, "/api/openapi.yaml", nil, s.describe)
-	s.limited(http.MethodGet, "/api/search", &s.limits.search, s.search)
-	s.limited(http.MethodPost, "/api/search", &s.limits.search, s.search)
-	s.limited(http.MethodGet, streamPath, &s.limits.search, s.stream)
-	s.limited(http.MethodPost, streamPath, &s.limits.search, s.stream)
-	s.limited(http.MethodGet, "/api/content/:id", nil, s.content)
-	s.limited(http.MethodPost, "/api/content/batch", nil, s.batch)
-	s.limited(http.MethodGet, "/api/books", nil, s.books)
-	s.limited(http.MethodGet, "/api/books/:id", nil, s.book)
-	s.limited(http.MethodDelete, "/api/books/:id", nil, s.deleteBook)
-	s.limited(http.MethodPost, ingestPath, &s.limits.ingest, s.ingest)
+	s.limited("", http.MethodGet, "/api/openapi.yaml", nil, s.describe)
+	s.limited("search", http.MethodGet, "/api/search", &s.limits.search, s.search)
+	s.limited("search", http.MethodPost, "/api/search", &s.limits.search, s.search)
+	s.limited("stream", http.MethodGet, streamPath, &s.limits.search, s.stream)
+	s.limited("stream", http.MethodPost, streamPath, &s.limits.search, s.stream)
+	s.limited("content", http.MethodGet, "/api/content/:id", nil, s.content)
+	s.limited("batch", http.MethodPost, "/api/content/batch", nil, s.batch)
+	s.limited("books", http.MethodGet, "/api/books", nil, s.books)
+	s.limited("books", http.MethodGet, "/api/books/:id", nil, s.book)
+	s.limited("delete", http.MethodDelete, "/api/books/:id", nil, s.deleteBook)
+	s.limited("ingest", http.MethodPost, ingestPath, &s.limits.ingest, s.ingest)
 
 	var list []string
 	for _, r := range s.routes {
 		list = append(list, r.name())
 	}
 	s.listing = strings.Join(list, ", ")
-	e.NoRoute(s.chain(s.count("*", "unknown path"), s.admit(nil), s.noRoute)...)
-	e.NoMethod(s.chain(s.count("*", "unknown method"), s.preflight, s.admit(nil), s.noMethod)...)
+	e.NoRoute(s.chain(s.count("", "*", "unknown path"), s.admit(nil), s.noRoute)...)
+	e.NoMethod(s.chain(s.count("", "*", "unknown method"), s.preflight, s.admit(nil), s.noMethod)...)
 }
 
-func (s *Server) count(method, path string) *routeStats {
-	r := &routeStats{method: method, path: path, timeout: s.cfg.RequestTimeout}
+func (s *Server) count(kind, method, path string) *routeStats {
+	r := &routeStats{method: method, path: path, kind: kind, timeout: s.cfg.RequestTimeout}
 	switch path {
 	case ingestPath:
 		r.timeout = s.cfg.IngestTimeout
@@ -81,13 +81,13 @@ func (s *Server) chain(r *routeStats, handlers ...gin.HandlerFunc) []gin.Handler
 
 // open_ adds a health route: no identity and no limits, and it is answered while draining.
 func (s *Server) open_(method, path string, h gin.HandlerFunc) {
-	s.add(method, path, s.chain(s.count(method, path), h))
+	s.add(method, path, s.chain(s.count("health", method, path), h))
 }
 
 // limited adds a route that needs an identity and counts against rates: the general ones,
-// and perUser if there is one.
-func (s *Server) limited(method, path string, perUser *limit.Rule, h gin.HandlerFunc) {
-	s.add(method, path, s.chain(s.count(method, path), s.draining, s.admit(perUser), h))
+// and perUser if there is one. The kind is what an Oracle database shows its statements to be for.
+func (s *Server) limited(kind, method, path string, perUser *limit.Rule, h gin.HandlerFunc) {
+	s.add(method, path, s.chain(s.count(kind, method, path), s.draining, s.admit(perUser), h))
 }
 
 // add registers a route; whatever answers GET answers HEAD, for which net/http drops the body.

@@ -13,6 +13,7 @@ import (
 // when the server is made, so that these numbers need no bound of their own.
 type routeStats struct {
 	method, path string
+	kind         any           // a string: what the database shows as the kind of its statements
 	timeout      time.Duration // of the work for one request
 
 	inFlight atomic.Int64

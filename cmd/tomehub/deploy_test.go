@@ -94,15 +94,24 @@ func checkMakefile(t *testing.T, login string) {
 		t.Errorf("make oracle runs %s", r)
 	}
 	live := recipe("live")
-	m := regexp.MustCompile(`-run '([^']+)' .*(\./\S+)`).FindStringSubmatch(live)
+	m := regexp.MustCompile(`-run '([^']+)' \S*((?: \S+)*)`).FindStringSubmatch(live)
 	if m == nil || !strings.Contains(live, login) {
 		t.Fatalf("make live runs %s", live)
 	}
-	list, err := exec.CommandContext(t.Context(), "go", "test", "-list", m[1], filepath.Join("../..", m[2])).Output()
+	args := []string{"test", "-list", m[1]}
+	for _, pkg := range strings.Fields(m[2]) {
+		if strings.HasPrefix(pkg, "./") {
+			args = append(args, filepath.Join("../..", pkg))
+		}
+	}
+	list, err := exec.CommandContext(t.Context(), "go", args...).Output()
 	if err != nil {
 		t.Fatalf("list the tests of %s: %v", m[2], err)
 	}
-	for _, want := range []string{"TestLiveOracleConformance", "TestLiveOracleMigrations", "TestLiveOraclePools", "TestLiveOracleReplicas"} {
+	if r := recipe("oracle"); !strings.Contains(r, "< docs/oracle-grants.sql") {
+		t.Errorf("make oracle grants nothing: %s", r)
+	}
+	for _, want := range []string{"TestLiveOracleProfile", "TestLiveOracleConformance", "TestLiveOracleMigrations", "TestLiveOraclePools", "TestLiveOracleReplicas"} {
 		if !strings.Contains(string(list), want+"\n") {
 			t.Errorf("make live does not run %s", want)
 		}

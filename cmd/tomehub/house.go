@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,6 +125,7 @@ func (c *serveSettings) oracle() pool.Oracle {
 	return pool.Oracle{
 		User: c.dbUser, Password: pool.Password(c.dbPassword.reveal()), DSN: c.dbDSN,
 		TNSAdmin: c.tnsAdmin, Wallet: c.dbWallet, ConnectTimeout: c.connectTimeout,
+		Kinds: pool.Kinds(slices.Index(requestKinds, c.requestKind)),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/library"
 )
 
@@ -55,6 +56,7 @@ Exit code 1 when a file could not be stored; the others are stored all the same.
 }
 
 func (a *app) ingest(ctx context.Context, c *serveSettings, files []string, owner string, doc library.Document) (err error) {
+	ctx = pool.WithKind(ctx, "ingest")
 	h, err := openHouse(ctx, c, a.logger())
 	if err != nil {
 		return err

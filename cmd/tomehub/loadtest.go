@@ -44,11 +44,12 @@ func oneArg(what string) cobra.PositionalArgs {
 
 // loadtestSettings are the settings of `tomehub loadtest run`.
 type loadtestSettings struct {
-	target, out, format string
-	spawn, quiet        bool
-	timeScale           float64
-	duration            time.Duration
-	seed                uint64
+	target, admin string
+	out, format   string
+	spawn, quiet  bool
+	timeScale     float64
+	duration      time.Duration
+	seed          uint64
 }
 
 func (a *app) newLoadtestRunCommand() *cobra.Command {
@@ -69,6 +70,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	}
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
+	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
 	s.add(textValue{&c.out}, "out", "TOMEHUB_LOADTEST_OUT", "file to write the result to, as JSON")
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
@@ -94,6 +96,12 @@ func (c *loadtestSettings) validate() error {
 	if u, err := url.Parse(c.target); c.target != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		faults = append(faults, errors.New("--target is no URL such as http://127.0.0.1:5001"))
 	}
+	if u, err := url.Parse(c.admin); c.admin != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		faults = append(faults, errors.New("--admin is no URL such as http://127.0.0.1:5002"))
+	}
+	if c.admin != "" && c.spawn {
+		faults = append(faults, errors.New("--admin goes with --target: the admin listener of a server that --spawn starts is known"))
+	}
 	if !(c.timeScale >= 0.01 && c.timeScale <= 10) {
 		faults = append(faults, fmt.Errorf("--time-scale is %v: want 0.01 to 10", c.timeScale))
 	}
@@ -113,7 +121,7 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	target := c.target
+	target, admin := c.target, c.admin
 	if c.spawn {
 		spawned, spawnErr := a.spawn(ctx, sc)
 		if spawnErr != nil {
@@ -125,12 +133,12 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 			defer cancel()
 			err = errors.Join(err, spawned.Stop(stopCtx))
 		}()
-		target = spawned.PublicURL
+		target, admin = spawned.PublicURL, spawned.AdminURL
 	}
 	progress, endProgress := a.loadtestProgress(c.quiet, sc.Name)
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
-		Logger: a.logger(), Progress: progress,
+		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
 	})
 	endProgress()
 	if err != nil {

@@ -113,6 +113,7 @@ func (a *app) pendingSteps(ctx context.Context, c *serveSettings, dialect string
 	}
 	defer func() { err = errors.Join(err, pools.Close()) }()
 	if c.dbDSN != "" {
+		ctx = pool.WithKind(ctx, "migrate")
 		return store.PendingOracle(ctx, pools, store.Options{Logger: a.logger()})
 	}
 	return store.PendingSQLite(ctx, pools, store.Options{Logger: a.logger()})
@@ -140,6 +141,7 @@ func (a *app) migrate(ctx context.Context, c *serveSettings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, pools.Close()) }()
+	ctx = pool.WithKind(ctx, "migrate")
 	opt := store.Options{Logger: a.logger()}
 	var taken []store.Step
 	if c.dbDSN != "" {

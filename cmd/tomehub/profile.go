@@ -56,16 +56,17 @@ one snapshot: what was counted since each statement was first seen.`,
 	s.add(choiceValue{&c.format, formats}, "format", "TOMEHUB_PROFILE_FORMAT", "how the report is written")
 	s.add(boolValue{&c.force}, "force", "TOMEHUB_PROFILE_FORCE", "take a window on Oracle that is shorter than 6s, though its counters move every 5s only")
 	c.oracleSettings.register(s)
-	cmd.Flags().BoolVar(&c.lifetime, "lifetime", false, "report one snapshot, and what it counts since each statement was first seen")
+	s.add(boolValue{&c.lifetime}, "lifetime", "TOMEHUB_PROFILE_LIFETIME", "report one snapshot, and what it counts since each statement was first seen")
 	cmd.Flags().StringVar(&c.save, "save", "", "take one snapshot, write it to this file, and exit")
 	cmd.Flags().StringVar(&c.from, "from", "", "earlier snapshot, written by --save")
 	cmd.Flags().StringVar(&c.to, "to", "", "later snapshot, written by --save")
-	cmd.MarkFlagsMutuallyExclusive("save", "from")
-	cmd.MarkFlagsMutuallyExclusive("save", "lifetime")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		err := a.load(cmd, s, nil)
 		if (c.from == "") != (c.to == "") {
 			err = errors.Join(err, errors.New("--from and --to go together"))
+		}
+		if c.save != "" && (c.from != "" || c.lifetime) { // cobra's own check would end with 1
+			err = errors.Join(err, errors.New("--save takes one snapshot: give it without --from, --to and --lifetime"))
 		}
 		err = errors.Join(err, c.choose(s, c.from != ""))
 		if err != nil {

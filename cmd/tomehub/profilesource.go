@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tomehub/tomehub/internal/pool"
@@ -25,13 +26,20 @@ type oracleSettings struct {
 	oracle bool // it, and not a tomehub, is profiled
 }
 
+// viewValue is a choice whose words are too many for a column of the help.
+type viewValue struct{ choiceValue }
+
+// Type is the word in the help.
+func (viewValue) Type() string { return "view" }
+
 // onlyOracle are the flags that mean nothing to a running tomehub.
 var onlyOracle = []string{"view", "rac", "statement-timeout", "i-have-diagnostics-pack"}
 
 func (c *oracleSettings) register(s *settings) {
 	c.db.registerOracle(s, "empty profiles the tomehub at --url")
 	c.view, c.timeout = profiler.ViewAuto, profiler.DefaultOracleTimeout
-	s.add(choiceValue{&c.view, profiler.OracleViews()}, "view", "TOMEHUB_PROFILE_VIEW", "Oracle view that the statements are read from; auto is the first that may be read")
+	s.add(viewValue{choiceValue{&c.view, profiler.OracleViews()}}, "view", "TOMEHUB_PROFILE_VIEW",
+		"Oracle view that the statements are read from: "+strings.Join(profiler.OracleViews(), ", ")+"; auto is the first that may be read")
 	s.add(boolValue{&c.rac}, "rac", "TOMEHUB_PROFILE_RAC", "read all instances of an Oracle cluster, by gv$ views")
 	s.add(durationValue{&c.timeout, profiler.MinOracleTimeout, profiler.MaxOracleTimeout}, "statement-timeout", "TOMEHUB_PROFILE_STATEMENT_TIMEOUT",
 		"longest time of each of the profiler's own statements at an Oracle database")

@@ -30,6 +30,12 @@ func (a *app) loadtestProgress(quiet bool, name string) (show func(loadtest.Prog
 	show = func(p loadtest.Progress) {
 		line := fmt.Sprintf(" %s %s/%s  %d users  %.0f/s  p95 %s  errors %.1f %%", p.State,
 			p.Elapsed.Truncate(time.Second), p.Total.Truncate(time.Second), p.Users, rate(p.Window), milliseconds(p.Window.P95MS), p.ErrorRate)
+		if p.StatementsPerRequest >= 0 {
+			line += fmt.Sprintf("  %.1f stmts/req", p.StatementsPerRequest)
+		}
+		if p.HitRate >= 0 {
+			line += fmt.Sprintf("  %.0f %% hits", p.HitRate)
+		}
 		now.Store(&line)
 		bar.SetTotal(max(p.Total.Milliseconds(), 1), false)
 		bar.SetCurrent(min(p.Elapsed, p.Total).Milliseconds())

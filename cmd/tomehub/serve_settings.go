@@ -27,7 +27,7 @@ type serveSettings struct {
 
 	dbUser, dbDSN                        string
 	dbPassword                           secret
-	tnsAdmin, dbWallet                   string
+	tnsAdmin, dbWallet, requestKind      string
 	connectTimeout                       time.Duration
 	poolSplit                            bool
 	poolSize, poolMin                    int
@@ -74,6 +74,9 @@ type serveSettings struct {
 
 	breakerSettings
 }
+
+// requestKinds are the ways to show kinds, in the order of pool.Kinds.
+var requestKinds = []string{"off", "free", "always"}
 
 // memoryStorage counts and caches in this process alone.
 const memoryStorage = "memory://"
@@ -128,6 +131,9 @@ func (c *serveSettings) registerOracle(s *settings, without string) {
 	s.add(textValue{&c.dbWallet}, "db-wallet", "DB_WALLET", "directory of the wallet (cwallet.sso) for a --db-dsn with tcps; empty looks where the address, sqlnet.ora or --tns-admin say")
 	c.connectTimeout = 10 * time.Second
 	s.add(durationValue{&c.connectTimeout, 100 * time.Millisecond, 10 * minute}, "db-connect-timeout", "DB_CONNECT_TIMEOUT", "longest time of logging in at one address of the Oracle database")
+	c.requestKind = "free"
+	s.add(choiceValue{&c.requestKind, requestKinds}, "db-request-kind", "DB_REQUEST_KIND",
+		"whether v$session.action of the Oracle database shows the kind of a request (search, ingest, …): off, free (where it costs no round trip), or always (elsewhere two of them whenever the kind of a session changes)")
 }
 
 func (c *serveSettings) registerPools(s *settings) {

@@ -127,8 +127,8 @@ func (c *conn) flushAnswer() error {
 		b := appendData(nil, c.w.b)
 		_, err := c.nc.Write(b[:len(b)-(len(b)-headerSize)/2-1])
 		c.w.reset()
-		for err == nil {
-			_, err = c.in.pop()
+		if err == nil {
+			err = c.stuck()
 		}
 		return err
 	}

@@ -30,6 +30,7 @@ type faults struct {
 	marker              bool
 	maxSessions         int
 	maxCursors          int
+	endToEnd            EndToEnd
 }
 
 func (s *Server) change(f func(*faults)) {
@@ -255,4 +256,23 @@ func (s *Server) ErrorsByMarker(on bool) { s.change(func(f *faults) { f.marker =
 func (s *Server) byMarker() (on bool) {
 	s.change(func(f *faults) { on = f.marker })
 	return on
+}
+
+// EndToEnd is what the server does with the end-to-end metadata that drivers send ahead of a call.
+type EndToEnd int
+
+// The zero EndToEnd heeds it, as Oracle does.
+const (
+	EndToEndHeeded  EndToEnd = iota
+	EndToEndIgnored          // the call is answered, and nothing changes
+	EndToEndUnknown          // ORA-03106, and the connection closes
+	EndToEndStuck            // the server waits for more, for ever
+)
+
+// TakeEndToEnd changes what the server does with end-to-end metadata.
+func (s *Server) TakeEndToEnd(how EndToEnd) { s.change(func(f *faults) { f.endToEnd = how }) }
+
+func (s *Server) endToEndMode() (how EndToEnd) {
+	s.change(func(f *faults) { how = f.endToEnd })
+	return how
 }

@@ -40,6 +40,12 @@ func (c *conn) own(st statement) (*Result, error) {
 	switch w := words(st.text); {
 	case w == "SELECT SYSTIMESTAMP FROM DUAL":
 		return &Result{Columns: []Column{{Name: "SYSTIMESTAMP", Type: TimestampTZ}}, Rows: [][]Value{{time.Now().UTC()}}}, nil
+	case w == "SELECT SYS_CONTEXT ( , ) FROM DUAL" && strings.Contains(st.text, "('USERENV', 'ACTION')"):
+		action := Value(c.sess.Action)
+		if c.sess.Action == "" {
+			action = nil
+		}
+		return &Result{Columns: []Column{{Name: "ACTION", Size: 64, Nullable: true}}, Rows: [][]Value{{action}}}, nil
 	case w == "SELECT DBTIMEZONE FROM DUAL":
 		return &Result{Columns: []Column{{Name: "DBTIMEZONE", Size: 6}}, Rows: [][]Value{{"+00:00"}}}, nil
 	case strings.HasPrefix(w, "ALTER SESSION SET"):
@@ -49,6 +55,9 @@ func (c *conn) own(st statement) (*Result, error) {
 		c.shown.set(c.sess)
 		return &Result{}, nil
 	case strings.HasPrefix(w, "BEGIN DBMS_APPLICATION_INFO"):
+		if e := c.srv.fails("application_info"); e != nil {
+			return nil, e
+		}
 		c.sess.Module, c.sess.Action = announced(st.text, c.sess.Module, c.sess.Action)
 		c.shown.set(c.sess)
 		return &Result{}, nil

@@ -8,11 +8,28 @@ func (c *conn) piggyback(code byte) error {
 	case 0x60:
 		c.freeTempLobs()
 	case 0x87:
-		c.endToEnd()
+		switch c.srv.endToEndMode() {
+		case EndToEndUnknown:
+			return errMalformed("piggyback %#x, which this server does not know", code)
+		case EndToEndStuck:
+			return c.stuck()
+		case EndToEndIgnored:
+			c.endToEnd(false)
+		default:
+			c.endToEnd(true)
+		}
 	default:
 		return errMalformed("piggyback %#x, which the double does not know", code)
 	}
 	return c.r.err
+}
+
+// stuck swallows what comes until the connection ends.
+func (c *conn) stuck() (err error) {
+	for err == nil {
+		_, err = c.in.pop()
+	}
+	return err
 }
 
 func (c *conn) closeCursors() {
@@ -48,7 +65,7 @@ func (c *conn) freeTempLobs() {
 
 // endToEnd reads who the client says it is. A string that is announced with length 0 is cleared; one that is not
 // announced stays.
-func (c *conn) endToEnd() {
+func (c *conn) endToEnd(heed bool) {
 	const maxText = 1 << 12
 	r := &c.r
 	r.skip(2)
@@ -67,10 +84,11 @@ func (c *conn) endToEnd() {
 		if r.err != nil {
 			return
 		}
-		switch i {
-		case 1:
+		switch {
+		case !heed:
+		case i == 1:
 			c.sess.Module = text
-		case 2:
+		case i == 2:
 			c.sess.Action = text
 		}
 	}

@@ -132,10 +132,15 @@ var setting = regexp.MustCompile(`(?i)\b([A-Z_]+)\s*=\s*('(?:[^']|'')*'|[^\s']+)
 
 var setModule = regexp.MustCompile(`(?i)SET_MODULE\s*\(\s*'([^']*)'\s*,\s*'([^']*)'\s*\)`)
 
-// announced reads DBMS_APPLICATION_INFO.SET_MODULE('a', 'b').
+var setAction = regexp.MustCompile(`(?i)SET_ACTION\s*\(\s*'([^']*)'\s*\)`)
+
+// announced reads DBMS_APPLICATION_INFO.SET_MODULE('a', 'b') and SET_ACTION('b').
 func announced(sql, module, action string) (string, string) {
 	if m := setModule.FindStringSubmatch(sql); m != nil {
 		return m[1], m[2]
+	}
+	if m := setAction.FindStringSubmatch(sql); m != nil {
+		return module, m[1]
 	}
 	return module, action
 }

@@ -55,7 +55,7 @@ func witness(t *testing.T, program, script string) {
 		t.Fatalf("%s: %v after\n%s%s", script, err, out.String(), errs.String())
 	}
 	const done = "ok login\nok wrong password\nok wrong service\nok binds\nok array binds\nok 10000 rows\nok clobs\n" +
-		"ok commit and rollback\nok cancel\nok error\nok close\n"
+		"ok action\nok commit and rollback\nok cancel\nok error\nok close\n"
 	if d := cmp.Diff(done, out.String()); d != "" {
 		t.Error(d)
 	}

@@ -41,6 +41,7 @@ const (
 
 // Connect opens and sets up one connection, or nothing: a connection whose set-up fails is closed.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx = WithKind(ctx, "") // opening is nobody's work, also when a request cannot wait for it
 	base, err := c.base.Connect(ctx)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"database/sql"
 	"testing"
 
@@ -63,6 +64,28 @@ func BenchmarkOracleQuery(b *testing.B) {
 			}
 		})
 	})
+	for name, kinds := range map[string]Kinds{"free kinds": FreeKinds, "kinds by calls": AlwaysKinds} {
+		b.Run(name, func(b *testing.B) { // a session whose kind changes with each statement, the worst case
+			s := double(b, &numbers{})
+			if kinds == AlwaysKinds {
+				s.TakeEndToEnd(oracletest.EndToEndIgnored)
+			}
+			ps := openOracle(b, s, func(_ *Config, o *Oracle) { o.Kinds = kinds })
+			contexts := []context.Context{WithKind(b.Context(), "search"), WithKind(b.Context(), "content")}
+			n := 0
+			trips(b, s, func() {
+				n++
+				c, err := ps.Read().Acquire(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer c.Release()
+				if got, err := queryOn(contexts[n%2], c, 5); err != nil || got != 5 {
+					b.Fatal(got, err)
+				}
+			})
+		})
+	}
 	b.Run("driver", func(b *testing.B) {
 		s := double(b, &numbers{})
 		db := sql.OpenDB(ora.NewConnector("oracle://tomehub:secret@" + s.DSN()))

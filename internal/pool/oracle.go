@@ -56,6 +56,8 @@ type Oracle struct {
 	// Prefetch is how many rows come with each answer, 1 to MaxPrefetch; 0 means 100. The server and the driver hold
 	// that many in memory.
 	Prefetch int
+	// Kinds says whether and how v$session.action shows the kind of work; see WithKind.
+	Kinds Kinds
 
 	roots *x509.CertPool // of a test, in place of the system's
 }
@@ -148,7 +150,7 @@ func OpenOracle(ctx context.Context, cfg Config, o Oracle) (*Pools, error) {
 // openOracle opens the sessions and puts the gates in front.
 func (ps *Pools) openOracle(ctx context.Context, o Oracle, places []endpoint) error {
 	cfg := ps.cfg
-	dialer := &oraDialer{oracle: o, places: places}
+	dialer := &oraDialer{oracle: o, places: places, log: cfg.Logger}
 	name := "read"
 	if cfg.Single {
 		name = "main"
@@ -172,7 +174,7 @@ func (ps *Pools) openOracle(ctx context.Context, o Oracle, places []endpoint) er
 
 // openSessions opens one set of sessions with its minimum warm.
 func (ps *Pools) openSessions(ctx context.Context, dialer *oraDialer, name string, b Bounds) (*links, error) {
-	source := &connector{base: oraConnector{dialer}, setUp: sessionSetUp(dialer.oracle.Module, name), intercept: ps.cfg.Intercept}
+	source := &connector{base: oraConnector{dialer, name}, setUp: sessionSetUp(dialer.oracle.Module, name), intercept: ps.cfg.Intercept}
 	l := &links{
 		name: name, size: b.Size, min: b.Min, recycle: ps.cfg.Recycle, lazy: true, idleProbe: idleProbe,
 		source: source, db: sql.OpenDB(source), gate: gate.New(b.Size, b.Size),

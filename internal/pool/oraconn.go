@@ -31,6 +31,10 @@ type oraConn struct {
 	base   *ora.Connection
 	wire   *wire
 	broken atomic.Bool // the session must not be used again
+
+	home  string // its action while it is for no work of a known kind: its pool
+	calls bool   // it shows kinds by calls, since it can not otherwise
+	shown string // what it shows, if it calls
 }
 
 var (
@@ -56,7 +60,24 @@ func (c *oraConn) call(ctx context.Context, f func(context.Context) error) (err 
 	}
 	stop := c.wire.watch(ctx)
 	defer stop()
+	if c.show(ctx); !c.IsValid() {
+		return c.lost(c.wire.failed())
+	}
 	return c.protect(func() error { return f(c.driverContext(ctx)) })
+}
+
+// show has the session show the kind of ctx. Whether it can is no business of the statement to come.
+func (c *oraConn) show(ctx context.Context) {
+	kind := kindOf(ctx, c.home)
+	if c.wire.show(kind); !c.calls || kind == c.shown {
+		return
+	}
+	c.shown = kind
+	err := c.protect(func() error {
+		_, err := c.base.ExecContext(c.driverContext(ctx), "BEGIN DBMS_APPLICATION_INFO.SET_ACTION('"+kind+"'); END;", nil)
+		return err
+	})
+	c.calls = err == nil
 }
 
 // driverContext is the context that the driver gets: none that ends, because what it does then

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -43,27 +44,34 @@ func (e *ConnectError) Unwrap() error { return e.cause }
 type oraDialer struct {
 	oracle Oracle
 	places []endpoint
+	log    *slog.Logger
 
 	mu      sync.Mutex // guards the fields below
 	refused error      // what the database said when it last refused the user; nil: it did not
 	until   time.Time  // when somebody may ask it again
+	labels  verdict    // whether the database takes labels
 }
 
-// oraConnector makes a dialer a driver.Connector.
-type oraConnector struct{ dialer *oraDialer }
+// oraConnector makes a dialer a driver.Connector, for the sessions of one pool.
+type oraConnector struct {
+	dialer *oraDialer
+	pool   string
+}
 
 // Connect opens one session.
-func (c oraConnector) Connect(ctx context.Context) (driver.Conn, error) { return c.dialer.connect(ctx) }
+func (c oraConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	return c.dialer.connect(ctx, c.pool)
+}
 
 // Driver returns the driver behind.
 func (oraConnector) Driver() driver.Driver { return ora.NewDriver() }
 
 // connect opens a session, unless the user was refused a short while ago.
-func (d *oraDialer) connect(ctx context.Context) (driver.Conn, error) {
+func (d *oraDialer) connect(ctx context.Context, pool string) (driver.Conn, error) {
 	if err := d.refusal(); err != nil {
 		return nil, err
 	}
-	c, err := d.connectAnywhere(ctx)
+	c, err := d.connectAnywhere(ctx, pool)
 	d.learn(err)
 	if err != nil {
 		return nil, err
@@ -103,10 +111,10 @@ func (d *oraDialer) learn(err error) {
 }
 
 // connectAnywhere tries the places in order. A refusal of the user is final: the next place is the same database.
-func (d *oraDialer) connectAnywhere(ctx context.Context) (*oraConn, error) {
+func (d *oraDialer) connectAnywhere(ctx context.Context, pool string) (*oraConn, error) {
 	var faults []error
 	for _, e := range d.places {
-		c, err := d.connectTo(ctx, e)
+		c, err := d.connectShowing(ctx, e, pool)
 		if err == nil {
 			return c, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,9 +152,9 @@ func TestOracleRefusedUserIsNotTriedAgainAtOnce(t *testing.T) {
 	s := double(t, &numbers{})
 	o := account(s)
 	o.Password = "wrong"
-	d := &oraDialer{oracle: o, places: mustParse(t, o.DSN)}
+	d := &oraDialer{oracle: o, places: mustParse(t, o.DSN), log: slog.New(slog.DiscardHandler)}
 	for range 5 {
-		if _, err := d.connect(t.Context()); OracleCode(err) != 1017 {
+		if _, err := d.connect(t.Context(), "read"); OracleCode(err) != 1017 {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -165,7 +166,7 @@ func TestOracleRefusedUserIsNotTriedAgainAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, err := d.connect(t.Context()); OracleCode(err) != 1017 {
+			if _, err := d.connect(t.Context(), "read"); OracleCode(err) != 1017 {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -180,14 +181,14 @@ func TestOracleRefusedUserIsNotTriedAgainAtOnce(t *testing.T) {
 	if err := s.ListenerDown(true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.connect(t.Context()); err == nil || OracleCode(err) != 0 {
+	if _, err := d.connect(t.Context(), "read"); err == nil || OracleCode(err) != 0 {
 		t.Errorf("without listener: %v", err)
 	}
 	if err := s.ListenerDown(false); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		c, err := d.connect(t.Context())
+		c, err := d.connect(t.Context(), "read")
 		if err != nil {
 			t.Fatalf("with the right password: %v", err)
 		}

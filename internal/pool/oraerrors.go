@@ -80,15 +80,18 @@ var oracleCodes = map[int]codeMeaning{
 	1013:  {Retry, true}, // user requested cancel of current operation, when nobody did
 	2396:  {Retry, true}, // exceeded maximum idle time
 	2399:  {Retry, true}, // exceeded maximum connect time
+	3106:  {Retry, true}, // fatal two-task communication protocol error
 	3113:  {Retry, true}, // end-of-file on communication channel
 	3114:  {Retry, true}, // not connected to Oracle
 	3135:  {Retry, true}, // connection lost contact
 	3136:  {Retry, true}, // inbound connection timed out
+	3137:  {Retry, true}, // malformed TTC packet from client rejected
 	12152: {Retry, true}, // TNS: unable to send break message
 	12537: {Retry, true}, // TNS: connection closed
 	12547: {Retry, true}, // TNS: lost contact
 	12570: {Retry, true}, // TNS: packet reader failure
 	12571: {Retry, true}, // TNS: packet writer failure
+	12592: {Retry, true}, // TNS: bad packet
 	25408: {Retry, true}, // can not safely replay call
 	// The moment was the fault.
 	1555: {Retry, false}, // snapshot too old

@@ -26,7 +26,7 @@ func OpenOracleSessions(ctx context.Context, o Oracle, n int, action string) (*s
 	}
 	o.ConnectTimeout, o.Module = cmp.Or(o.ConnectTimeout, defaultConnectTimeout), cmp.Or(o.Module, "tomehub")
 	dialer := &oraDialer{oracle: o, places: places}
-	db := sql.OpenDB(&connector{base: oraConnector{dialer}, setUp: sessionSetUp(o.Module, action)})
+	db := sql.OpenDB(&connector{base: oraConnector{dialer, action}, setUp: sessionSetUp(o.Module, action)})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	if err := db.PingContext(ctx); err != nil {

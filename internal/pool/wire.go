@@ -29,6 +29,7 @@ type wire struct {
 	mu    sync.Mutex // guards the fields below
 	fault error      // the first thing that went wrong
 	wide  bool       // packets carry 32-bit lengths, as all do since TNS 3.15
+	label label
 }
 
 // SetDeadline does nothing: see wire.
@@ -49,18 +50,35 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes, and remembers that it could not.
+// Write writes a packet, with the label that is due, and remembers that it could not.
 func (w *wire) Write(p []byte) (int, error) {
+	out := p
 	if !w.sealed && len(p) >= 8 {
 		w.mu.Lock()
 		w.wide = uint64(binary.BigEndian.Uint32(p)) == uint64(len(p))
+		out = w.label.onto(p)
 		w.mu.Unlock()
 	}
-	n, err := w.Conn.Write(p)
-	if err != nil {
+	if n, err := w.Conn.Write(out); err != nil {
 		w.fail(err)
+		return min(n, len(p)), err
 	}
-	return n, err
+	return len(p), nil
+}
+
+// show has the session show that kind of work from the driver's next call on, if it takes labels.
+func (w *wire) show(kind string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.label.want(kind)
+}
+
+// labels turns labels on or off, and tells whether the session is one that may take them.
+func (w *wire) labels(on bool) (may bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.label.turn(on)
+	return w.label.clear
 }
 
 // fail remembers the first fault.

@@ -162,6 +162,7 @@ func TestLiveOracleConformance(t *testing.T) { liveConformance(t, os.Getenv(live
 func TestLiveOracleReplicas(t *testing.T)    { liveReplicas(t, os.Getenv(liveSetting)) }
 func TestLiveOracleMigrations(t *testing.T)  { liveMigrations(t, os.Getenv(liveSetting)) }
 func TestLiveOraclePools(t *testing.T)       { livePools(t, os.Getenv(liveSetting)) }
+func TestLiveOracleKinds(t *testing.T)       { liveKinds(t, os.Getenv(liveSetting)) }
 
 // TestLiveSuiteOnDouble proves that the tests above can run: against a double of the server, which
 // says nothing of Oracle. What it cannot show is what they are for.
@@ -177,6 +178,7 @@ func TestLiveSuiteOnDouble(t *testing.T) {
 	t.Run("Replicas", func(t *testing.T) { liveReplicas(t, value) })
 	t.Run("Migrations", func(t *testing.T) { liveMigrations(t, value) })
 	t.Run("Pools", func(t *testing.T) { livePools(t, value) })
+	t.Run("Kinds", func(t *testing.T) { liveKinds(t, value) })
 	if double.dropped == 0 {
 		t.Error("the schema was never emptied")
 	}
@@ -357,4 +359,32 @@ func TestLiveLogin(t *testing.T) {
 	f("tomehub/secret", "", "", "")
 	f("tomehub/secret@", "", "", "")
 	f("", "", "", "")
+}
+
+// liveKinds holds that the database shows the kind of a statement as its session's action: what TomeHub
+// sends for that is what Oracle's own drivers send, and documented nowhere.
+func liveKinds(t *testing.T, value string) {
+	l := openLive(t, value)
+	l.login.Kinds = pool.FreeKinds
+	pools := l.pools(t)
+	c, err := pools.Read().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	for _, kind := range []string{"search", "search", "content", "a kind of 20 letters"} {
+		rows, err := c.Query(pool.WithKind(t.Context(), kind), "SELECT SYS_CONTEXT('USERENV', 'ACTION') FROM DUAL")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for rows.Next() {
+			if err := rows.Scan(&got); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := rows.Close(); err != nil || got != kind {
+			t.Errorf("the database shows %q, want %q; %v", got, kind, err)
+		}
+	}
 }

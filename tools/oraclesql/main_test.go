@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -12,6 +13,32 @@ func TestOurs(t *testing.T) {
 	var out strings.Builder
 	if n, err := run(os.DirFS("../.."), &out); err != nil || n != 0 {
 		t.Errorf("%d faults, %v:\n%s", n, err, out.String())
+	}
+}
+
+// TestProfilersForms holds the same of the forms that the profiler makes of its files: over all instances, with a list of ids,
+// and without conditions.
+func TestProfilersForms(t *testing.T) {
+	const dir = "../../profiler/sql/oracle"
+	files, err := fs.Glob(os.DirFS(dir), "*.sql")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d files in %s, %v", len(files), dir, err)
+	}
+	for _, name := range files {
+		body, err := fs.ReadFile(os.DirFS(dir), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := strings.Replace(string(body), "\nFROM v$", "\nFROM gv$", 1)
+		if !strings.Contains(all, "MIN(") {
+			all = strings.Replace(all, "EXACT */ ", "EXACT */ inst_id, ", 1)
+		}
+		whole, _, _ := strings.Cut(string(body), "\nWHERE ")
+		for _, text := range []string{all, strings.Replace(all, "(:id)", "(:id1, :id2, :id3)", 1), whole} {
+			if _, faults := checkFile(text, false); len(faults) > 0 {
+				t.Errorf("%s: %v in %s", name, faults, text)
+			}
+		}
 	}
 }
 

@@ -53,6 +53,14 @@ async function main() {
   assert.deepEqual(r.rows, [[1, 'Lies, 漢字 und x. '.repeat(5000)], [2, null], [3, 'short']]);
   ok('clobs');
 
+  db.module = 'witness';
+  db.action = 'search';
+  const action = "SELECT SYS_CONTEXT('USERENV', 'ACTION') FROM DUAL";
+  assert.deepEqual((await db.execute(action)).rows, [['search']]);
+  db.action = '';
+  assert.deepEqual((await db.execute(action)).rows, [[null]]);
+  ok('action');
+
   await db.commit();
   await db.execute('INSERT INTO pairs VALUES (:1, :2)', [1, 'a']);
   await db.commit();

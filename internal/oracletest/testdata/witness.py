@@ -63,6 +63,15 @@ texts = [(i, c.read() if c is not None else None) for i, c in cursor]
 assert texts == [(1, "Lies, 漢字 und x. " * 5000), (2, None), (3, "short")], len(texts)
 ok("clobs")
 
+db.module, db.action = "witness", "search"
+action = "SELECT SYS_CONTEXT('USERENV', 'ACTION') FROM DUAL"
+cursor.execute(action)
+assert cursor.fetchall() == [("search",)]
+db.action = None
+cursor.execute(action)
+assert cursor.fetchall() == [(None,)]
+ok("action")
+
 db.commit()
 cursor.execute("INSERT INTO pairs VALUES (:1, :2)", [1, "a"])
 db.commit()

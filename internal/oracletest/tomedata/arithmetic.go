@@ -196,7 +196,7 @@ func parseTime(s, format string) (oracletest.Value, error) {
 		return nil, ora(1830, "date format picture ends before converting entire input string")
 	}
 	t := time.Date(date[0], time.Month(date[1]), date[2], date[3], date[4], date[5], 0, time.UTC)
-	if date[0] < 1 || t.Month() != time.Month(date[1]) || t.Day() != date[2] || date[3] > 23 || date[4] > 59 || date[5] > 59 {
+	if date[0] < 1 || t.Month() != time.Month(date[1]) || date[3] > 23 || date[4] > 59 || date[5] > 59 {
 		return nil, ora(1843, "not a valid month, day, hour, minute or second")
 	}
 	return t, nil

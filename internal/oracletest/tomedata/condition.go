@@ -132,8 +132,19 @@ func numeric(t operand) (operand, error) {
 		if err != nil || v == nil {
 			return nil, err
 		}
-		return number(v)
+		return exact(v)
 	}}, t)
+}
+
+// exact is number, but for whole numbers of up to 38 digits, which it does not round.
+func exact(v oracletest.Value) (oracletest.Value, error) {
+	n, err := number(v)
+	if s, ok := v.(string); ok && err == nil && len(s) <= 38 && strings.Trim(s, "0123456789") == "" {
+		if _, rounded := n.(float64); rounded {
+			return oracletest.Decimal(s), nil
+		}
+	}
+	return n, err
 }
 
 func comparison(sign string, a, b operand) (func() (bool, error), error) {

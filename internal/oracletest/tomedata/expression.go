@@ -97,7 +97,7 @@ func (q *selection) primary() (operand, error) {
 	case w == "NULL":
 		return constant(oracletest.Varchar2, nil), nil
 	case w == "SYSDATE":
-		return constant(oracletest.Date, q.now.Truncate(time.Second)), nil
+		return constant(oracletest.Date, wallOf(q.now)), nil
 	case w == "SYSTIMESTAMP":
 		return constant(oracletest.TimestampTZ, q.now), nil
 	case !isName(w) || reserved(w):
@@ -117,7 +117,7 @@ func (q *selection) number(w string) (operand, error) {
 	if strings.Trim(w, "0123456789.") != "" || len(w) > 40 {
 		return operand{}, ora(936, "missing expression: tomedata knows no number %.40q", w)
 	}
-	v, err := number(w)
+	v, err := exact(w)
 	return constant(oracletest.Number, v), err
 }
 

@@ -123,8 +123,9 @@ func (db *database) goes() bool {
 }
 
 // wall is a time as DATE has it: the clock on the host's wall, without its zone.
-func (db *database) wall(t time.Time) time.Time {
-	t = t.In(db.zone)
+func (db *database) wall(t time.Time) time.Time { return wallOf(t.In(db.zone)) }
+
+func wallOf(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
 }
 

@@ -13,7 +13,7 @@ import (
 //	SELECT expression [[AS] alias], … FROM [SYS.]view [alias] [WHERE condition AND …]
 //
 // An expression has columns, literals, binds, SYSDATE, SYSTIMESTAMP, + - * /, TO_CHAR, TO_DATE, SUBSTR, NVL, SYS_CONTEXT
-// of USERENV, and COUNT, SUM, MIN, MAX over all rows, ROWNUM in a condition. A condition is a comparison, [NOT] IN, [NOT] LIKE, IS [NOT] NULL.
+// of USERENV, and COUNT, SUM, MIN, MAX over all rows. A condition is a comparison, [NOT] IN, [NOT] LIKE, IS [NOT] NULL.
 type selection struct {
 	scanner
 	call  *oracletest.Call

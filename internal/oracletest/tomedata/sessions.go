@@ -13,7 +13,7 @@ import (
 // A Session is a row of V$SESSION that the test sets.
 type Session struct {
 	SID, Serial int64  // Serial 0: 1
-	User        string // "": TOMEHUB
+	User        string // "": TOMEHUB, or NULL for a BACKGROUND
 	Status      string // "": ACTIVE
 	// State, Event and WaitClass: with an Event and no State, it waits for that; without both it is on CPU, and has the
 	// Event and WaitClass of its last wait, which are stale: SQL*Net message from client, Idle.
@@ -33,10 +33,13 @@ func (s *Session) fill() {
 	for _, d := range []struct {
 		set *string
 		as  string
-	}{{&s.User, Schema}, {&s.Status, "ACTIVE"}, {&s.Type, "USER"}} {
+	}{{&s.Status, "ACTIVE"}, {&s.Type, "USER"}} {
 		if *d.set == "" {
 			*d.set = d.as
 		}
+	}
+	if s.User == "" && s.Type == "USER" {
+		s.User = Schema
 	}
 	if s.Serial == 0 {
 		s.Serial = 1
@@ -170,6 +173,7 @@ func (in *Instance) eachStatistic() func(*statistic) bool {
 func (db *database) setViews() {
 	db.setCursorViews()
 	db.setSessionViews()
+	db.setHistoryView()
 	setView(db, "SYS_TIME_MODEL", (*Instance).eachStatistic,
 		textField("STAT_NAME", 64, func(r *statistic) string { return r.name }),
 		numberOf("VALUE", func(r *statistic) int64 { return r.value }),
@@ -182,7 +186,7 @@ func (db *database) setViews() {
 		textField("VERSION", 17, func(r **Instance) string { return (*r).cfg.Version }),
 		dateOf("STARTUP_TIME", func(r **Instance) time.Time { return (*r).started() }),
 		textField("STATUS", 12, func(**Instance) string { return "OPEN" }),
-		textField("PARALLEL", 3, func(*(*Instance)) string { return map[bool]string{true: "YES", false: "NO"}[db.clustered()] }),
+		textField("PARALLEL", 3, func(**Instance) string { return map[bool]string{true: "YES", false: "NO"}[db.clustered()] }),
 		numberOf("CON_ID", func(r **Instance) int64 { return (*r).cfg.Container }))
 	setView(db, "DATABASE", once,
 		numberOf("DBID", func(**Instance) int64 { return db.id() }),

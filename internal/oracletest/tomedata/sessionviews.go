@@ -19,7 +19,7 @@ func orNull(n int64) oracletest.Value {
 	return n
 }
 
-// setSessionViews adds V$SESSION and V$ACTIVE_SESSION_HISTORY.
+// setSessionViews adds V$SESSION.
 func (db *database) setSessionViews() {
 	count, words := numberOf[sessionRow], textField[sessionRow]
 	number := func(name string, get func(*sessionRow) oracletest.Value) field[sessionRow] {
@@ -65,7 +65,10 @@ func (db *database) setSessionViews() {
 			return "NOT IN WAIT"
 		}),
 		count("CON_ID", func(r *sessionRow) int64 { return r.in.cfg.Container }))
+}
 
+// setHistoryView adds V$ACTIVE_SESSION_HISTORY.
+func (db *database) setHistoryView() {
 	history := func(in *Instance) func(*sample) bool {
 		in.db.mu.RLock()
 		defer in.db.mu.RUnlock()

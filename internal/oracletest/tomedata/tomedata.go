@@ -7,7 +7,7 @@
 // index follows at commit. The meaning of each SELECT and of each UPDATE is written by hand (see
 // statements.go), not taken from its SQL: that the SQL says the same is for the grammar check and for
 // a real server to show. What is read from the SQL is its DDL, its INSERTs, the names of its result's
-// columns, and FOR UPDATE.
+// columns, and FOR UPDATE. v$ views are apart: an [Instance] has their rows, and the SQL over them is read (see select.go).
 package tomedata
 
 import (

@@ -3,7 +3,6 @@ package tomedata
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -376,28 +375,4 @@ func TestKeysAreWaitedFor(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-func TestViews(t *testing.T) {
-	views := &Views{}
-	views.Set("v$session", View{
-		Columns: []oracletest.Column{{Name: "SID", Type: oracletest.Number}, {Name: "MODULE"}},
-		Rows: func() [][]oracletest.Value {
-			return [][]oracletest.Value{{int64(1), "tomehub"}, {int64(2), "sqlplus"}}
-		},
-	})
-	c := New(WithViews(views)).client(t)
-	f := func(want, sql string, binds ...any) {
-		t.Helper()
-		if got := fmt.Sprint(c.must(sql, binds...)); got != want {
-			t.Errorf("%s: %s, want %s", sql, got, want)
-		}
-	}
-	f("[[1 tomehub] [2 sqlplus]]", "SELECT s.sid, s.module FROM v$session s")
-	f("[[2]]", "/* tomehub:profile */ SELECT sid FROM v$session WHERE module = 'sqlplus'")
-	f("[[tomehub]]", "SELECT module FROM v$session WHERE sid = :sid AND module = 'tomehub'", "sid", 1)
-	f("[[2]]", "SELECT COUNT(*) FROM v$session")
-	c.fails(942, "SELECT sid FROM v$nowhere")
-	c.fails(904, "SELECT nothing FROM v$session")
-	c.fails(933, "SELECT sid FROM v$session ORDER BY sid")
 }
