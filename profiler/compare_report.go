@@ -97,7 +97,7 @@ func (c *Comparison) cells(ch *Change) []string {
 		return cell(l)
 	}
 	perSecond := func(l *Load) string { return fmt.Sprintf("%.4f", l.TimePerSecond) }
-	avg := func(l *Load) string { return known("%.4f", l.Avg) }
+	avg := func(l *Load) string { return known(l.Avg, average) }
 	rate := func(l *Load) string { return fmt.Sprintf("%.1f", l.PerSecond) }
 	share := func(l *Load) string { return fmt.Sprintf("%.1f", 100*l.Share) }
 	return []string{

@@ -22,6 +22,7 @@ type profileSettings struct {
 	interval          time.Duration
 	top               int
 	fullText, quiet   bool
+	variants          bool
 	lifetime, force   bool
 	watch             bool
 	oracleSettings
@@ -64,6 +65,7 @@ table into a pipe. --compare holds the report against an earlier one, written wi
 	s.add(intValue{&c.top, 1, profiler.MaxTop}, "top", "TOMEHUB_PROFILE_TOP", "statements shown")
 	s.add(choiceValue{&c.rank, words(profiler.Ranks())}, "rank", "TOMEHUB_PROFILE_RANK", "what the statements are ordered by")
 	s.add(boolValue{&c.fullText}, "full-text", "TOMEHUB_PROFILE_FULL_TEXT", "show statements whole, not their first 60 characters")
+	s.add(boolValue{&c.variants}, "variants", "TOMEHUB_PROFILE_VARIANTS", "show statements apart that differ in their literals alone; else they are one")
 	s.add(choiceValue{&c.format, formats}, "format", "TOMEHUB_PROFILE_FORMAT", "how the report is written")
 	s.add(textValue{&c.out}, "out", "TOMEHUB_PROFILE_OUT", "file to write the report to, instead of standard output; it appears whole or not at all")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_PROFILE_QUIET", "say nothing but the report")
@@ -107,7 +109,8 @@ func (a *app) profile(ctx context.Context, c *profileSettings) (*profiler.Profil
 		if err != nil {
 			return nil, err
 		}
-		return profiler.Between(before, after, opt)
+		p, err := profiler.Between(before, after, opt)
+		return p, profileFault(err)
 	}
 	src, end, err := c.source(ctx)
 	if err != nil {
@@ -122,10 +125,15 @@ func (a *app) profile(ctx context.Context, c *profileSettings) (*profiler.Profil
 	}
 	p, err := profiler.Run(ctx, src, opt)
 	endProgress()
-	if err = errors.Join(err, end()); errors.Is(err, profiler.ErrShort) {
-		err = usageError{err}
+	return p, profileFault(errors.Join(err, end()))
+}
+
+// profileFault tells what was asked wrongly from what went wrong.
+func profileFault(err error) error {
+	if errors.Is(err, profiler.ErrShort) || errors.Is(err, profiler.ErrRank) {
+		return usageError{err}
 	}
-	return p, err
+	return err
 }
 
 func (a *app) saveSnapshot(ctx context.Context, c *profileSettings) error {

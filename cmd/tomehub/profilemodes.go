@@ -58,7 +58,7 @@ func (c *profileSettings) watchConfig(flags *pflag.FlagSet) profiler.WatchConfig
 
 func (c *profileSettings) options() profiler.Options {
 	return profiler.Options{
-		Duration: c.duration, Top: c.top, Rank: profiler.Rank(c.rank), FullText: c.fullText, Force: c.force, Lifetime: c.lifetime,
+		Duration: c.duration, Top: c.top, Rank: profiler.Rank(c.rank), FullText: c.fullText, Variants: c.variants, Force: c.force, Lifetime: c.lifetime,
 	}
 }
 
@@ -73,11 +73,7 @@ func (a *app) watched(ctx context.Context, c *profileSettings, flags *pflag.Flag
 		return err
 	}
 	a.tell(c.quiet, "Watching %s every %s. Ctrl-C ends it.", src.Name(), printDuration(c.interval))
-	err = errors.Join(a.watchProfile(ctx, src, cfg), end())
-	if errors.Is(err, profiler.ErrShort) {
-		return usageError{err}
-	}
-	return err
+	return profileFault(errors.Join(a.watchProfile(ctx, src, cfg), end()))
 }
 
 // reported makes the report of one window, held against an earlier one when that is asked for.
