@@ -59,18 +59,20 @@ func past(ctx context.Context, src Source, from, to time.Time) *Activity {
 
 // Activity is what was sampled within the window, summed: divided by Samples these are average active sessions.
 type Activity struct {
-	Origin  string           `json:"origin"` // "v$session" or "v$active_session_history"
-	Samples int              `json:"samples"`
-	Failed  int              `json:"failed,omitempty"` // samples that could not be taken
-	Classes map[string]int   `json:"classes"`          // sessions by class
-	Events  map[string]int   `json:"events,omitempty"`
-	SQL     map[string]int   `json:"sql,omitempty"`     // by SQLID
-	Modules map[string]int   `json:"modules,omitempty"` // by module and action, "tomehub search"
-	Blocked map[string]int   `json:"blocked,omitempty"` // sessions that waited for another's, by SQLID of the waiting
-	Longest map[string]int64 `json:"longest,omitempty"` // longest single wait seen, in microseconds, by class
-	Series  []ActivityPoint  `json:"series,omitempty"`  // at most maxSeries, each of several samples when there were more
-	Err     string           `json:"error,omitempty"`   // of the first that failed
-	Missing string           `json:"missing,omitempty"` // why there is none, with the grant to ask for
+	Origin  string            `json:"origin"` // "v$session" or "v$active_session_history"
+	Samples int               `json:"samples"`
+	Failed  int               `json:"failed,omitempty"` // samples that could not be taken
+	Classes map[string]int    `json:"classes"`          // sessions by class
+	Events  map[string]int    `json:"events,omitempty"`
+	ClassOf map[string]string `json:"class_of,omitempty"` // of each event
+	SQL     map[string]int    `json:"sql,omitempty"`      // by SQLID
+	Modules map[string]int    `json:"modules,omitempty"`  // by module and action, "tomehub search"
+	Blocked map[string]int    `json:"blocked,omitempty"`  // sessions that waited for another's, by SQLID of the waiting
+	Locks   []Lock            `json:"locks,omitempty"`    // who waited for whom, most samples first
+	Longest map[string]int64  `json:"longest,omitempty"`  // longest single wait seen, in microseconds, by class
+	Series  []ActivityPoint   `json:"series,omitempty"`   // at most maxSeries, each of several samples when there were more
+	Err     string            `json:"error,omitempty"`    // of the first that failed
+	Missing string            `json:"missing,omitempty"`  // why there is none, with the grant to ask for
 }
 
 // An ActivityPoint is the average active sessions by class within one part of the window.
@@ -123,14 +125,15 @@ type accumulator struct {
 	part  map[string]int // sessions by class since the last point
 	n     int            // samples since the last point
 	began time.Time
+	locks map[lock]int // samples
 }
 
 func newAccumulator(d time.Duration) *accumulator {
 	n := int(d / sampleEvery)
 	return &accumulator{
-		every: max(1, (n+maxSeries-1)/maxSeries), part: map[string]int{},
+		every: max(1, (n+maxSeries-1)/maxSeries), part: map[string]int{}, locks: map[lock]int{},
 		sum: Activity{
-			Origin: "v$session", Classes: map[string]int{}, Events: map[string]int{}, SQL: map[string]int{}, Modules: map[string]int{},
+			Origin: "v$session", Classes: map[string]int{}, Events: map[string]int{}, ClassOf: map[string]string{}, SQL: map[string]int{}, Modules: map[string]int{},
 			Blocked: map[string]int{}, Longest: map[string]int64{},
 		},
 	}
@@ -164,10 +167,16 @@ func (a *accumulator) add(s Sample, err error) {
 				c.counts[c.name]++
 			}
 		}
-		if x.BlockedBy != 0 && len(a.sum.Blocked) < maxNames {
-			a.sum.Blocked[x.SQLID]++
+		if _, told := a.sum.Events[x.Event]; told {
+			a.sum.ClassOf[x.Event] = x.Class
+		}
+		if x.BlockedBy != 0 {
+			if _, told := a.sum.Blocked[x.SQLID]; told || len(a.sum.Blocked) < maxNames {
+				a.sum.Blocked[x.SQLID]++
+			}
 		}
 	}
+	a.addLocks(s.Active)
 	if a.n == a.every {
 		a.point()
 	}
@@ -191,6 +200,7 @@ func (a *accumulator) point() {
 
 func (a *accumulator) activity() *Activity {
 	a.point()
+	a.sum.Locks = strongest(a.locks)
 	return &a.sum
 }
 

@@ -55,6 +55,16 @@ func fromList(l [counters]int64) Counters {
 // Avg returns the seconds per execution. Without an execution that ended there is none.
 func (c Counters) Avg() (seconds float64, ok bool) { return c.Per(c.Elapsed.Seconds()) }
 
+// Other is the time that is neither on a processor nor in a wait that is counted by itself. It is never negative: the CPU of
+// parallel servers and the rounding of clocks may make the parts larger than the whole.
+func (c Counters) Other() Micros {
+	rest := c.Elapsed
+	for _, part := range []Micros{c.CPU, c.UserIO, c.Concurrency, c.Application, c.Cluster} {
+		rest = max(0, rest-part)
+	}
+	return rest
+}
+
 // RowsPer returns the rows per execution.
 func (c Counters) RowsPer() (float64, bool) { return c.Per(float64(c.Rows)) }
 

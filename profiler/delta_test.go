@@ -82,11 +82,11 @@ func TestVanishedAreBounded(t *testing.T) {
 
 func TestRanks(t *testing.T) {
 	rows := []Row{
-		{Name: "often", Counters: Counters{Executions: 1000, Rows: 10, Elapsed: 5e6, AcquireWait: 2}},
-		{Name: "slow", Counters: Counters{Executions: 2, Rows: 20, Elapsed: 4e6, AcquireWait: 3}},
+		{Name: "often", Counters: Counters{Executions: 1000, Rows: 10, Elapsed: 5e6, AcquireWait: 2, CPU: 8}},
+		{Name: "slow", Counters: Counters{Executions: 2, Rows: 20, Elapsed: 4e6, AcquireWait: 3, CPU: 9}},
 		{Name: "running", Counters: Counters{Elapsed: 9e6}},
-		{Name: "wide", Counters: Counters{Executions: 10, Rows: 5000, Elapsed: 1e6, AcquireWait: 9}},
-		{Name: "tie2", Counters: Counters{Executions: 1, Elapsed: 7}},
+		{Name: "wide", Counters: Counters{Executions: 10, Rows: 5000, Elapsed: 1e6, AcquireWait: 9, Reads: 3}},
+		{Name: "tie2", Counters: Counters{Executions: 1, Elapsed: 7, Gets: 4}},
 		{Name: "tie1", Counters: Counters{Executions: 1, Elapsed: 7}},
 	}
 	f := func(rank Rank, want string) {
@@ -106,6 +106,9 @@ func TestRanks(t *testing.T) {
 	f(ByAvg, "slow wide often tie1 tie2 running") // without an average: last
 	f(ByRows, "wide slow often running tie1 tie2")
 	f(ByWait, "wide slow often running tie1 tie2")
+	f(ByCPU, "slow often running wide tie1 tie2")
+	f(ByGets, "tie2 running often slow wide tie1")
+	f(ByReads, "wide running often slow tie1 tie2")
 	for _, r := range Ranks() {
 		if got, err := ParseRank(string(r)); got != r || err != nil {
 			t.Errorf("ParseRank(%q) = %q, %v", r, got, err)
@@ -170,7 +173,7 @@ func TestCursorsOfOneStatement(t *testing.T) {
 		oracle(100, child("0", 1, 11, 1000, 5000), child("1", 1, 11, 10, 900), child("0", 2, 11, 70, 700)),
 		oracle(160, child("0", 1, 11, 1010, 5050), child("1", 1, 11, 3, 30), child("0", 2, 11, 70, 1700), child("2", 1, 12, 5, 500)), Options{Top: 5})
 	want := []Row{{
-		SQLID: "7ws837zynp1zv", Counters: Counters{Executions: 18, Elapsed: 1580}, Share: 1, States: []State{Reset, New}, Instances: []int32{1, 2},
+		SQLID: "7ws837zynp1zv", Counters: Counters{Executions: 18, Elapsed: 1580}, Share: 1, States: []State{Reset}, Instances: []int32{1, 2},
 		Plans: []PlanWork{{11, Counters{Executions: 13, Elapsed: 1080}}, {12, Counters{Executions: 5, Elapsed: 500}}},
 	}}
 	if diff := cmp.Diff(want, p.Statements); diff != "" {

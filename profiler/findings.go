@@ -5,176 +5,179 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // The kinds of findings, as they stand in JSON.
 const (
-	Dominant = "dominant"   // one statement takes more than half of the time
-	Slow     = "slow"       // more than a second per execution
-	NPlusOne = "n_plus_one" // a statement per row of another statement
-	Waiting  = "waiting"    // more time waiting for connections than running
-	Failing  = "failing"    // executions end in errors
-	Endless  = "endless"    // one execution outlasts most of the window
+	Dominant   = "dominant"      // one statement takes more than half of the time
+	Slow       = "slow"          // more than a second per execution
+	Frequent   = "most_executed" // more than half of all executions
+	NPlusOne   = "n_plus_one"    // a statement per row of another statement
+	Cacheable  = "cacheable"     // its answers could be kept
+	Waiting    = "waiting"       // more time waiting for connections than running
+	Failing    = "failing"       // executions end in errors
+	Endless    = "endless"       // one execution outlasts most of the window
+	FullScan   = "full_scan"     // reads all of a table or an index for few rows
+	PlanFlip   = "plan_flip"     // another plan, and slower
+	Parsing    = "parsing"       // the database spends its time parsing
+	HardParses = "hard_parses"   // a statement is parsed anew again and again
+	Literals   = "literals"      // values stand in its text
+	Children   = "child_cursors" // many cursors of one statement
+	Locked     = "lock_waits"    // waits for locks of other sessions
+	Contention = "concurrency"   // waits for latches, mutexes and hot blocks
+	Cluster    = "cluster"       // waits for other instances
+	IOBound    = "io_bound"      // waits for the disk
+)
+
+// kindNames are the kinds for people.
+var kindNames = map[string]string{
+	Dominant: "over half", Slow: "slow", Frequent: "most executed", NPlusOne: "N+1", Cacheable: "cacheable", Waiting: "pool waits", Failing: "errors",
+	Endless: "does not end", FullScan: "full scan", PlanFlip: "plan flip", Parsing: "parsing", HardParses: "hard parses", Literals: "literals",
+	Children: "child cursors", Locked: "lock waits", Contention: "concurrency", Cluster: "cluster waits", IOBound: "disk",
+}
+
+// findingName says a kind of finding in words, also one of a newer tomehub.
+func findingName(kind string) string {
+	return cmp.Or(kindNames[kind], strings.ReplaceAll(kind, "_", " "))
+}
+
+// The severities, by the part of all time that is at stake.
+const (
+	High   = "high"   // a quarter and more
+	Medium = "medium" // a twentieth and more
+	Low    = "low"
 )
 
 // A Finding is something worth doing, with the numbers of this window that say so.
 type Finding struct {
 	Kind      string `json:"kind"`
 	Statement string `json:"statement,omitempty"` // empty when it concerns all
+	SQLID     string `json:"sql_id,omitempty"`
 	Evidence  string `json:"evidence"`
 	Advice    string `json:"advice"`
+	Severity  string `json:"severity"`
+	AtStake   Micros `json:"at_stake_us"` // of this window's time: the most that could be won
 }
 
 // What counts as evidence. Below these a number is noise, and noise is not a finding.
 const (
-	slowAvg       = 1.0         // seconds; the plan's SLOW_QUERY_THRESHOLD
-	dominantShare = 0.5         // of the time of all statements
 	worthwhile    = Micros(1e6) // a second of time in all, below which nobody notices
-	lookupRate    = 10.0        // executions per second
-	lookupRows    = 1.5         // most rows per execution of a lookup
-	lookupLeast   = 100         // executions
-	perParent     = 3.0         // lookups for each execution of the statement that listed the rows
-	lookupsPerRow = 5.0         // most lookups per row listed, and most rows per lookup: a client opens one of five matches
-	failingShare  = 0.01        // of executions
-	failingLeast  = 5           // errors
 	findingsBound = 5           // of one kind
-	listsBound    = 1000        // statements that list rows
 )
 
 var readStatement = regexp.MustCompile(`^(?is:\s|/\*.*?\*/|--[^\n]*\n)*(?i:SELECT|WITH)\b`)
 
-// find returns the findings: what concerns all statements first, then kind by kind, the one with most time first.
+// finder looks for findings in the rows of one profile, most time first.
+type finder struct {
+	*Profile
+	rows  []*Row
+	lists []*Row // reads that return several rows at a time, most rows first
+	base  Micros // all the time there was
+
+	written map[string]int64 // executions of statements that change a table; made by writes
+}
+
+// find returns the findings, the most severe first and then those with most time at stake. Of a lifetime there are none:
+// counters that began at different times show nothing together.
 func (p *Profile) find() []Finding {
-	rows := make([]*Row, len(p.active))
-	for i := range p.active {
-		rows[i] = &p.active[i]
-	}
-	slices.SortStableFunc(rows, func(a, b *Row) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
-	lists := lists(rows)
-	lookup := func(r *Row) (Finding, bool) { return p.nPlusOne(r, lists) }
 	found := []Finding{}
-	if f, ok := p.waiting(); ok {
-		found = append(found, f)
+	if p.Lifetime {
+		return found
 	}
-	for _, kind := range []func(*Row) (Finding, bool){p.dominant, slow, lookup, failing, p.endless} {
-		n := 0
-		for _, r := range rows {
-			if f, ok := kind(r); ok {
-				f.Statement = label(r.Name, r.SQL)
-				found = append(found, f)
-				if n++; n == findingsBound {
-					break
-				}
-			}
+	f := &finder{Profile: p, base: p.Total.Elapsed}
+	if p.Time != nil {
+		f.base = max(f.base, p.Time.DBTime)
+	}
+	for i := range p.active {
+		f.rows = append(f.rows, &p.active[i])
+	}
+	slices.SortStableFunc(f.rows, func(a, b *Row) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	f.lists = lists(f.rows)
+	for _, of := range []func() (Finding, bool){f.waiting, f.parsing} {
+		if one, ok := of(); ok {
+			found = append(found, f.weighed(one))
+		}
+	}
+	for _, of := range []func(*Row) (Finding, bool){
+		f.dominant, f.slow, f.nPlusOne, f.cacheable, f.frequent, failing, f.endless, fullScan, planFlip, literals, f.hardParses, f.children, f.locked,
+		contention, cluster, ioBound,
+	} {
+		found = append(found, f.each(of, found)...)
+	}
+	for _, one := range f.lockedUnseen() {
+		found = append(found, f.weighed(one))
+	}
+	order := map[string]int{High: 0, Medium: 1, Low: 2}
+	slices.SortStableFunc(found, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(order[a.Severity], order[b.Severity]), cmp.Compare(b.AtStake, a.AtStake))
+	})
+	return found
+}
+
+// each returns the findings of one kind, at most findingsBound of them. A block is only asked whether it ends: all else is
+// told of its statements. That a statement runs most is not told when something better was.
+func (f *finder) each(of func(*Row) (Finding, bool), before []Finding) []Finding {
+	var found []Finding
+	for _, r := range f.rows {
+		one, ok := of(r)
+		if !ok || r.is(Block) && one.Kind != Endless {
+			continue
+		}
+		one.Statement, one.SQLID = titled(r), r.SQLID
+		if one.Kind == Frequent && slices.ContainsFunc(before, func(b Finding) bool {
+			return (b.Kind == NPlusOne || b.Kind == Cacheable) && b.Statement == one.Statement && b.SQLID == one.SQLID
+		}) {
+			continue
+		}
+		if found = append(found, f.weighed(one)); len(found) == findingsBound {
+			break
 		}
 	}
 	return found
 }
 
-func (p *Profile) dominant(r *Row) (Finding, bool) {
-	if r.Share <= dominantShare || p.Active < 2 || p.Total.Elapsed < worthwhile {
-		return Finding{}, false
+// titled names a statement for the table of findings: by its file, else by its SQLID and text.
+func titled(r *Row) string {
+	name, text := split(r.Name, r.SQL)
+	if name != "" || r.SQLID == "" {
+		return cmp.Or(name, cut(text))
 	}
-	return Finding{
-		Kind: Dominant,
-		Evidence: fmt.Sprintf("%.0f %% of the time of all %d statements: %.2f s of %.2f s, in %d executions",
-			100*r.Share, p.Active, r.Elapsed.Seconds(), p.Total.Elapsed.Seconds(), r.Executions),
-		Advice: fmt.Sprintf("Begin here: all others together are %.0f %%.", 100*(1-r.Share)),
-	}, true
+	return strings.TrimSpace(r.SQLID + " " + cut(text))
 }
 
-func slow(r *Row) (Finding, bool) {
-	avg, ok := r.Avg()
-	if !ok || avg <= slowAvg {
-		return Finding{}, false
+// weighed gives a finding its severity, unless it has one.
+func (f *finder) weighed(one Finding) Finding {
+	if one.Severity != "" {
+		return one
 	}
-	f := Finding{Kind: Slow, Evidence: fmt.Sprintf("%.2f s on average over %s", avg, plural(r.Executions, "execution"))}
-	if r.Max > 0 {
-		f.Evidence += fmt.Sprintf(", the longest %.2f s", r.Max.Seconds())
+	one.Severity = Low
+	switch part := share(one.AtStake, f.base); {
+	case part >= 0.25:
+		one.Severity = High
+	case part >= 0.05:
+		one.Severity = Medium
 	}
-	if rows, _ := r.RowsPer(); rows >= 1000 {
-		f.Evidence += fmt.Sprintf(", %.0f rows each", rows)
-		f.Advice = "Ask for smaller pages, and read its plan."
-		return f, true
-	}
-	f.Advice = "Read its plan (EXPLAIN QUERY PLAN, DBMS_XPLAN): a full scan wants an index; a good plan that is slow waits, for a lock or for the disk."
-	return f, true
+	return one
 }
 
-// lists returns the reads that return several rows at a time, most rows first, at most listsBound of them.
-func lists(rows []*Row) []*Row {
-	var found []*Row
-	for _, r := range rows {
-		if each, ok := r.RowsPer(); ok && each >= perParent && readStatement.MatchString(r.SQL) {
-			found = append(found, r)
+// parts says where a statement's time went, by its two largest parts. It is empty where a source does not tell.
+func (c Counters) parts() string {
+	type part struct {
+		name string
+		time Micros
+	}
+	all := []part{{"CPU", c.CPU}, {"User I/O", c.UserIO}, {"Concurrency", c.Concurrency}, {"Application", c.Application}, {"Cluster", c.Cluster}}
+	if c.CPU+c.UserIO+c.Concurrency+c.Application+c.Cluster <= 0 || c.Elapsed <= 0 {
+		return ""
+	}
+	all = append(all, part{"other waits", c.Other()})
+	slices.SortStableFunc(all, func(a, b part) int { return cmp.Compare(b.time, a.time) })
+	var told []string
+	for _, x := range all[:2] {
+		if s := share(x.time, c.Elapsed); s >= 0.1 {
+			told = append(told, fmt.Sprintf("%s %s", percent(min(1, s)), x.name))
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *Row) int { return cmp.Compare(b.Rows, a.Rows) })
-	return found[:min(len(found), listsBound)]
-}
-
-// nPlusOne finds a statement that reads one row at a time, for the rows that another statement has just listed. Running often
-// with one row each is not enough: a count does that too. Its executions must be about as many as the other's rows.
-func (p *Profile) nPlusOne(r *Row, lists []*Row) (Finding, bool) {
-	rows, ok := r.RowsPer()
-	rate := p.rate(r.Executions)
-	if !ok || rows > lookupRows || r.Executions < lookupLeast || rate < lookupRate || !readStatement.MatchString(r.SQL) {
-		return Finding{}, false
-	}
-	var parent *Row
-	nearest := lookupsPerRow
-	for _, other := range lists {
-		off := float64(r.Executions) / float64(other.Rows)
-		if off < 1 {
-			off = 1 / off
-		}
-		if off <= nearest && float64(r.Executions) >= perParent*float64(other.Executions) && (parent == nil || off < nearest) {
-			parent, nearest = other, off
-		}
-	}
-	if parent == nil {
-		return Finding{}, false
-	}
-	return Finding{
-		Kind: NPlusOne,
-		Evidence: fmt.Sprintf("%d executions (%.1f/s) with %.1f rows each, %.1f for every execution of %s, which returned %d rows",
-			r.Executions, rate, rows, float64(r.Executions)/float64(parent.Executions), label(parent.Name, parent.SQL), parent.Rows),
-		Advice: "Read the rows at once: --phase B and later take details with the search, and POST /api/content/batch takes 1000 ids.",
-	}, true
-}
-
-func failing(r *Row) (Finding, bool) {
-	if r.Errors < failingLeast || float64(r.Errors) < failingShare*float64(r.Executions) {
-		return Finding{}, false
-	}
-	f := Finding{Kind: Failing, Evidence: fmt.Sprintf("%d errors", r.Errors), Advice: "Look for this statement in the server's log."}
-	if r.Executions >= r.Errors {
-		f.Evidence = fmt.Sprintf("%d of %d executions failed (%.1f %%)", r.Errors, r.Executions, 100*float64(r.Errors)/float64(r.Executions))
-	}
-	return f, true
-}
-
-func (p *Profile) endless(r *Row) (Finding, bool) {
-	if !slices.Contains(r.States, Running) || r.Elapsed < worthwhile || r.Elapsed < p.WindowUS/2 {
-		return Finding{}, false
-	}
-	return Finding{
-		Kind:     Endless,
-		Evidence: fmt.Sprintf("%.2f s passed in it and no execution ended", r.Elapsed.Seconds()),
-		Advice:   "See what it waits for, a lock before all; end it when nobody needs its answer.",
-	}, true
-}
-
-func (p *Profile) waiting() (Finding, bool) {
-	t := p.Total
-	each, ok := t.WaitPer()
-	if !ok || t.AcquireWait < worthwhile || t.AcquireWait <= t.Elapsed {
-		return Finding{}, false
-	}
-	return Finding{
-		Kind: Waiting,
-		Evidence: fmt.Sprintf("statements waited %.2f s for connections and ran %.2f s: %.2f s before each execution",
-			t.AcquireWait.Seconds(), t.Elapsed.Seconds(), each),
-		Advice: "The pool is the bound: raise DB_POOL_READ_SIZE or DB_POOL_WRITE_SIZE (DB_POOL_SIZE in the phases baseline, A and B), or make the statements above shorter.",
-	}, true
+	return strings.Join(told, ", ")
 }

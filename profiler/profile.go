@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type Options struct {
 	Rank     Rank          // order of the statements; empty means ByElapsed
 	FullText bool          // SQL whole in the table, on one line; else its first 60 characters
 	Force    bool          // take a window on Oracle that is shorter than MinOracleWindow
+	Variants bool          // tell statements apart that differ in their literals alone; else they are one
 	Lifetime bool          // one snapshot, and its counters since each statement was first seen: not a window at all
 }
 
@@ -87,8 +89,10 @@ type Profile struct {
 	Active      int        `json:"statements_active"`   // with any work within the window
 	Vanished    int        `json:"statements_vanished"` // only in the first snapshot; what they did since is unknown
 	VanishedEx  []string   `json:"vanished,omitempty"`  // the names of some of them
-	Total       Counters   `json:"total"`               // over all active statements
-	Statements  []Row      `json:"statements"`          // the first Top by Rank
+	Total       Counters   `json:"total"`               // over all active statements but PL/SQL blocks
+	Blocks      int        `json:"plsql_blocks,omitempty"`
+	Coverage    float64    `json:"coverage,omitempty"` // Total's time over the database's own DB time; 0: that is unknown
+	Statements  []Row      `json:"statements"`         // the first Top by Rank
 	Instances   []Instance `json:"instances,omitempty"`
 	Time        *TimeModel `json:"time_model,omitempty"` // within the window; nil when unknown
 	Activity    *Activity  `json:"activity,omitempty"`
@@ -98,6 +102,7 @@ type Profile struct {
 
 	active   []Row // all of them, ranked
 	fullText bool
+	apart    bool // Options.Variants
 }
 
 // Run takes a snapshot, waits for Options.Duration, takes another and returns the difference. When ctx ends while it waits,
@@ -106,6 +111,9 @@ type Profile struct {
 // While it waits it samples the sessions each second, where the source can; afterwards it asks about the statements shown.
 func Run(ctx context.Context, src Source, opt Options) (*Profile, error) {
 	if err := opt.Validate(); err != nil {
+		return nil, err
+	}
+	if err := opt.rank().knownTo(src.Kind()); err != nil {
 		return nil, err
 	}
 	if opt.Lifetime {
@@ -143,15 +151,21 @@ func lifetime(ctx context.Context, src Source, opt Options) (*Profile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take the snapshot: %w", err)
 	}
-	p := newProfile(s.Snapshot, opt)
+	p := whole(s.Snapshot, opt)
+	p.SnapshotsUS = [2]Micros{0, micros(s.took)}
+	return p, p.complete(ctx, src)
+}
+
+// whole is the profile of all that one snapshot counts.
+func whole(s Snapshot, opt Options) *Profile {
+	p := newProfile(s, opt)
 	p.Lifetime, p.From, p.WindowUS = true, s.StartedAt, max(1, micros(s.Now.Sub(s.StartedAt)))
 	p.Time, p.Own = s.Time, s.Own
-	p.SnapshotsUS = [2]Micros{0, micros(s.took)}
-	p.subtract(nil, s.Statements)
+	p.subtract(nil, &s)
 	for i := range p.active { // nothing is new: there is no earlier snapshot
-		p.active[i].States = slices.DeleteFunc(p.active[i].States, func(s State) bool { return s == New })
+		p.active[i].mark(New, false)
 	}
-	return p, p.complete(ctx, src)
+	return p
 }
 
 // complete asks the source about the statements that are shown, and then draws the conclusions.
@@ -179,9 +193,12 @@ func (p *Profile) describe(details map[string]Detail) {
 			if name, _ := split("", r.SQL); r.Name == "" {
 				r.Name = name
 			}
+			r.mark(Block, isBlock(d.Command, r.SQL, r.Signature, r.Counters.PLSQL))
 			p.active[i] = *r // Statements are the first of active
 		}
 	}
+	p.sum() // what is a block is known better now
+	copy(p.Statements, p.active)
 }
 
 // Between returns the difference of two saved snapshots of one server, the earlier one first. Its window is by the server's
@@ -195,6 +212,12 @@ func Between(before, after Snapshot, opt Options) (*Profile, error) {
 			return nil, fmt.Errorf("compare snapshots: %w: %w", ErrNotSnapshot, err)
 		}
 	}
+	if err := opt.rank().knownTo(after.Kind); err != nil {
+		return nil, err
+	}
+	if opt.Lifetime {
+		return whole(after, opt).finish(after.Details), nil
+	}
 	window := after.Now.Sub(before.Now)
 	p, err := difference(before, after, window, opt)
 	if err != nil {
@@ -203,10 +226,15 @@ func Between(before, after Snapshot, opt Options) (*Profile, error) {
 	if err := opt.longEnough(after.Kind, window); err != nil {
 		return nil, fmt.Errorf("compare snapshots: %w", err)
 	}
+	return p.finish(after.Details), nil
+}
+
+// finish ranks, with what the snapshot itself knows of its statements, and draws the conclusions.
+func (p *Profile) finish(details map[string]Detail) *Profile {
 	p.rank()
-	p.describe(after.Details)
+	p.describe(details)
 	p.Findings = p.find()
-	return p, nil
+	return p
 }
 
 func (o Options) longEnough(kind Kind, window time.Duration) error {
@@ -242,8 +270,10 @@ func difference(before, after Snapshot, window time.Duration, opt Options) (*Pro
 	case before.View != after.View:
 		return nil, fmt.Errorf("compare snapshots: the first is of %s, the second of %s", before.View, after.View)
 	case !before.StartedAt.Equal(after.StartedAt) || !sameInstances(before.Instances, after.Instances):
-		return nil, fmt.Errorf("compare snapshots: %w: the first is of a server started at %s, the second of one started at %s",
-			ErrRestarted, stamp(before.StartedAt), stamp(after.StartedAt))
+		return nil, fmt.Errorf("compare snapshots: %w: the first is of %s, the second of %s",
+			ErrRestarted, before.started(), after.started())
+	case !before.Since.IsZero():
+		return nil, errors.New("compare snapshots: the first leaves out statements that did nothing before it, so that nobody knows what they did since; --save takes a whole one")
 	case window <= 0:
 		return nil, fmt.Errorf("compare snapshots: %w: the first is of %s, the second of %s", ErrNoWindow, stamp(before.Now), stamp(after.Now))
 	}
@@ -256,14 +286,14 @@ func difference(before, after Snapshot, window time.Duration, opt Options) (*Pro
 	if p.Own.fell() {
 		p.Own = after.Own
 	}
-	p.subtract(before.Statements, after.Statements)
+	p.subtract(before.Statements, &after)
 	return p, nil
 }
 
 func newProfile(s Snapshot, opt Options) *Profile {
 	return &Profile{
 		Kind: s.Kind, Source: s.Source, View: s.View, Server: s.Server, Phase: s.Phase, Instances: s.Instances, StartedAt: s.StartedAt, To: s.Now,
-		Rank: opt.rank(), Top: opt.Top, Known: len(s.Statements), Warnings: s.Warnings, fullText: opt.FullText,
+		Rank: opt.rank(), Top: opt.Top, Known: len(s.Statements), Warnings: s.Warnings, fullText: opt.FullText, apart: opt.Variants,
 	}
 }
 
@@ -274,6 +304,18 @@ func (t *TimeModel) minus(o *TimeModel) *TimeModel {
 func micros(d time.Duration) Micros { return Micros(d.Microseconds()) }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000Z") }
+
+// started tells when what the snapshot counts began: of a cluster each instance for itself.
+func (s *Snapshot) started() string {
+	if len(s.Instances) < 2 {
+		return "a server started at " + stamp(s.StartedAt)
+	}
+	each := make([]string, len(s.Instances))
+	for i, x := range s.Instances {
+		each[i] = fmt.Sprintf("%d at %s", x.ID, stamp(x.StartedAt))
+	}
+	return "instances started: " + strings.Join(each, ", ")
+}
 
 // sameInstances tells whether the same instances of a database are there, none of them restarted.
 func sameInstances(a, b []Instance) bool {

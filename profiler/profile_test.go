@@ -217,7 +217,7 @@ func TestValidate(t *testing.T) {
 	f(Options{Duration: MaxDuration + 1, Top: 1}, "--duration 24h0m0.000000001s")
 	f(Options{Duration: 1, Top: 0}, "--top 0 is not within 1 and 10000")
 	f(Options{Duration: 1, Top: MaxTop + 1}, "--top 10001")
-	f(Options{Duration: 1, Top: 1, Rank: "cpu"}, `--rank "cpu" is not one of elapsed, executions, avg, rows, wait`)
+	f(Options{Duration: 1, Top: 1, Rank: "speed"}, `--rank "speed" is not one of elapsed, cpu, gets, reads, executions, avg, rows, wait`)
 	f(Options{Duration: -1, Top: -1, Rank: "x"}, "--duration -1ns", "--top -1", `--rank "x"`) // all at once
 
 	if _, err := Run(t.Context(), nil, Options{}); err == nil {

@@ -2,18 +2,12 @@ package profiler
 
 import (
 	"fmt"
-	"math"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/tomehub/tomehub/reports"
 )
-
-// textCut is how much of a statement the plan's table shows, in characters.
-const textCut = 60
 
 // Report tells the profile as the plan's table: Exec, Total(s), Avg(s), SQL, and behind them what else is known. A cell is
 // empty where there is no such number. Data is the Profile itself, with the statements' text whole.
@@ -26,6 +20,12 @@ func (p *Profile) Report() reports.Report {
 		Notes:   p.notes(),
 		Data:    p,
 	}
+	if p.Lifetime {
+		r.Title = "LIFETIME, NO WINDOW: " + p.Rank.title(p.Top)
+	}
+	if p.Activity != nil && p.Activity.Samples > 0 {
+		r.Tables = append(r.Tables, p.Activity.table())
+	}
 	if len(p.Findings) > 0 {
 		r.Tables = append(r.Tables, p.findings())
 	}
@@ -33,197 +33,145 @@ func (p *Profile) Report() reports.Report {
 }
 
 func (p *Profile) summary() string {
-	if p.Active == 0 {
-		return "No statement ran in this window. Run some searches or an ingest meanwhile, or take a longer --duration."
+	ran := fmt.Sprintf("%s ran %s", plural(p.Active-p.Blocks, "statement"), times(p.Total.Executions))
+	besides := "."
+	if p.Blocks > 0 {
+		besides = fmt.Sprintf("; the statements of %s are among them.", plural(p.Blocks, "PL/SQL block"))
 	}
-	return fmt.Sprintf("%s ran %d times and took %.2f s in all, %.2f running at a time on average.",
-		plural(p.Active, "statement"), p.Total.Executions, p.Total.Elapsed.Seconds(), p.Total.Elapsed.Seconds()/p.WindowUS.Seconds())
+	switch {
+	case p.Active == 0 && p.Lifetime:
+		return "No statement has run."
+	case p.Active == 0:
+		return "No statement ran in this window. Run some searches or an ingest meanwhile, or take a longer --duration."
+	case p.Lifetime:
+		return fmt.Sprintf("%s and took %s s in all, each since it was first seen: at different times, and nobody knows when%s", ran, total(p.Total.Elapsed.Seconds()), besides)
+	}
+	return fmt.Sprintf("%s and took %s s in all, %.2f running at a time on average%s",
+		ran, total(p.Total.Elapsed.Seconds()), p.Total.Elapsed.Seconds()/p.WindowUS.Seconds(), besides)
 }
 
 func (p *Profile) facts() []reports.Fact {
+	var facts []reports.Fact
+	add := func(name, format string, args ...any) {
+		facts = append(facts, reports.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+	}
+	if p.Lifetime {
+		add("LIFETIME", "counters since each statement was first seen, not those of a window")
+	}
 	server := p.Server
 	if p.Phase != "" {
 		server += ", phase " + p.Phase
 	}
-	window := fmt.Sprintf("%.3f s, from %s to %s", p.WindowUS.Seconds(), stamp(p.From), stamp(p.To))
-	if p.Interrupted {
-		window += fmt.Sprintf("; interrupted, %s were asked for", seconds(p.AskedUS))
+	add("Source", "%s", p.Source)
+	add("Server", "%s, up %v", server, p.To.Sub(p.StartedAt).Round(time.Second))
+	if len(p.Instances) > 1 {
+		names := make([]string, len(p.Instances))
+		for i, x := range p.Instances {
+			names[i] = fmt.Sprintf("%d %s", x.ID, x.Name)
+		}
+		add("Instances", "%s", strings.Join(names, ", "))
 	}
-	facts := []reports.Fact{
-		{Name: "Source", Value: p.Source},
-		{Name: "Server", Value: fmt.Sprintf("%s, up %v", server, p.To.Sub(p.StartedAt).Round(time.Second))},
-		{Name: "Window", Value: window},
-		{Name: "Statements", Value: fmt.Sprintf("%d known, %d with work in the window, %d shown", p.Known, p.Active, len(p.Statements))},
-		{Name: "Executions", Value: fmt.Sprintf("%d, %.1f/s", p.Total.Executions, p.rate(p.Total.Executions))},
-		{Name: "Waited", Value: fmt.Sprintf("%.2f s for connections", p.Total.AcquireWait.Seconds())},
+	if p.View != "" {
+		add("View", "%s", p.View)
+	}
+	if p.Lifetime {
+		add("Statements", "%d known, %d with work, %d shown", p.Known, p.Active, len(p.Statements))
+		add("Executions", "%d", p.Total.Executions)
+	} else {
+		window := fmt.Sprintf("%.3f s, from %s to %s", p.WindowUS.Seconds(), stamp(p.From), stamp(p.To))
+		if p.Interrupted {
+			window += fmt.Sprintf("; interrupted, %s were asked for", seconds(p.AskedUS))
+		}
+		add("Window", "%s", window)
+		add("Statements", "%s, %d with work in the window, %d shown", p.counted(), p.Active, len(p.Statements))
+		add("Executions", "%d, %.1f/s", p.Total.Executions, p.rate(p.Total.Executions))
+	}
+	return append(facts, p.sourceFacts()...)
+}
+
+// counted says how many entries the second snapshot had.
+func (p *Profile) counted() string {
+	if p.Partial {
+		return fmt.Sprintf("%d active of late", p.Known)
+	}
+	return fmt.Sprintf("%d known", p.Known)
+}
+
+// sourceFacts are those that only one kind of source knows, and what asking it took.
+func (p *Profile) sourceFacts() []reports.Fact {
+	var facts []reports.Fact
+	add := func(name, format string, args ...any) {
+		facts = append(facts, reports.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+	}
+	if p.Kind == Tomehub {
+		add("Waited", "%.2f s for connections", p.Total.AcquireWait.Seconds())
+	}
+	if t := p.Time; t != nil && t.DBTime > 0 {
+		add("DB time", "%.2f s%s, CPU %s, parsing %s, hard parsing %s", t.DBTime.Seconds(), p.atATime(), percent(share(t.DBCPU, t.DBTime)),
+			percent(share(t.Parse, t.DBTime)), percent(share(t.HardParse, t.DBTime)))
+		if !p.Lifetime { // DB time is since the instance began, the statements' time since they were first seen
+			add("Coverage", "%s of DB time is that of these statements", percent(p.Coverage))
+		}
+	}
+	if a := p.Activity; a != nil && a.Samples > 0 {
+		if names := a.busiest(); names != "" {
+			add("Sessions", "%s", names)
+		}
 	}
 	if p.SnapshotsUS != [2]Micros{} {
-		facts = append(facts, reports.Fact{Name: "Cost", Value: fmt.Sprintf("two snapshots, %.1f ms and %.1f ms",
-			float64(p.SnapshotsUS[0])/1e3, float64(p.SnapshotsUS[1])/1e3)})
+		cost := fmt.Sprintf("two snapshots, %.1f ms and %.1f ms", float64(p.SnapshotsUS[0])/1e3, float64(p.SnapshotsUS[1])/1e3)
+		if p.Lifetime {
+			cost = fmt.Sprintf("one snapshot, %.1f ms", float64(p.SnapshotsUS[1])/1e3)
+		}
+		if p.Own.Executions > 0 {
+			cost += fmt.Sprintf("; our own statements ran %s and took %s s, and are in no sum", times(p.Own.Executions), total(p.Own.Elapsed.Seconds()))
+		}
+		add("Cost", "%s", cost)
 	}
 	return facts
 }
 
-func (p *Profile) notes() []string {
-	var notes []string
-	if p.Active > 0 {
-		notes = append(notes, "Total(s) and Avg(s) are of this window alone, from the start of an execution to its last row; Wait/exec(s) comes before them.")
+func (p *Profile) atATime() string {
+	if p.Lifetime {
+		return ""
 	}
-	states := map[State]int{}
-	for i := range p.active {
-		for _, s := range p.active[i].States {
-			states[s]++
+	return fmt.Sprintf(", %.2f sessions active on average", p.Time.DBTime.Seconds()/p.WindowUS.Seconds())
+}
+
+// busiest names the modules with most active sessions.
+func (a *Activity) busiest() string {
+	names := byCount(a.Modules)
+	var told []string
+	for _, name := range names[:min(len(names), 5)] {
+		told = append(told, fmt.Sprintf("%s %.2f", name, float64(a.Modules[name])/float64(a.Samples)))
+	}
+	if more := len(names) - len(told); more > 0 {
+		told = append(told, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(told, ", ")
+}
+
+// byCount lists names, the one counted most first.
+func byCount(counts map[string]int) []string {
+	names := make([]string, 0, len(counts))
+	for name := range counts {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if counts[a] != counts[b] {
+			return counts[b] - counts[a]
 		}
-	}
-	if n := states[Reset]; n > 0 {
-		notes = append(notes, fmt.Sprintf("RESET: the counters of %s began anew within the window; what they had counted before is lost, so the truth is larger.", plural(n, "statement")))
-	}
-	if n := states[Running]; n > 0 {
-		notes = append(notes, fmt.Sprintf("RUNNING: no execution of %s ended in the window, so there is no average.", plural(n, "statement")))
-	}
-	if p.Vanished > 0 {
-		more := ""
-		if n := p.Vanished - len(p.VanishedEx); n > 0 {
-			more = fmt.Sprintf(" and %d more", n)
-		}
-		notes = append(notes, fmt.Sprintf("%s of the first snapshot %s gone in the second, and what they did meanwhile is unknown: %s%s.",
-			plural(p.Vanished, "statement"), map[bool]string{true: "is", false: "are"}[p.Vanished == 1], strings.Join(p.VanishedEx, "; "), more))
-	}
-	return notes
-}
-
-func (p *Profile) table() reports.Table {
-	t := reports.Table{
-		Name: "statements",
-		Columns: []reports.Column{
-			{Name: "Exec", Align: reports.Right}, {Name: "Total(s)", Align: reports.Right}, {Name: "Avg(s)", Align: reports.Right}, {Name: "SQL"},
-			{Name: "Statement"}, {Name: "%", Align: reports.Right}, {Name: "State", Optional: true},
-			{Name: "Rows/exec", Align: reports.Right, Optional: true}, {Name: "Exec/s", Align: reports.Right, Optional: true},
-			{Name: "Wait/exec(s)", Align: reports.Right, Optional: true}, {Name: "Errors", Align: reports.Right, Optional: true},
-			{Name: "Max(s)", Align: reports.Right, Optional: true},
-		},
-	}
-	for i := range p.Statements {
-		t.Rows = append(t.Rows, p.cells(&p.Statements[i]))
-	}
-	return t
-}
-
-func (p *Profile) cells(r *Row) []string {
-	name, text := split(r.Name, r.SQL)
-	if !p.fullText {
-		text = cut(text)
-	}
-	states := make([]string, len(r.States))
-	for i, s := range r.States {
-		states[i] = string(s)
-	}
-	longest := ""
-	if r.Max > 0 {
-		longest = fmt.Sprintf("%.4f", r.Max.Seconds())
-	}
-	return []string{
-		strconv.FormatInt(r.Executions, 10), fmt.Sprintf("%.2f", r.Elapsed.Seconds()), known("%.4f", r.Avg), text,
-		name, fmt.Sprintf("%.1f", 100*r.Share), strings.Join(states, " "),
-		known("%.1f", r.RowsPer), fmt.Sprintf("%.1f", p.rate(r.Executions)),
-		known("%.4f", r.WaitPer), strconv.FormatInt(r.Errors, 10), longest,
-	}
-}
-
-func (p *Profile) findings() reports.Table {
-	t := reports.Table{Name: "findings", Caption: "Findings", Columns: []reports.Column{
-		{Name: "Finding"}, {Name: "Statement"}, {Name: "Evidence", Wrap: true}, {Name: "What to do", Wrap: true},
-	}}
-	names := map[string]string{
-		Dominant: "over half", Slow: "slow", NPlusOne: "N+1", Waiting: "pool waits", Failing: "errors", Endless: "does not end",
-	}
-	for _, f := range p.Findings {
-		t.Rows = append(t.Rows, []string{names[f.Kind], f.Statement, f.Evidence, f.Advice})
-	}
-	return t
+		return strings.Compare(a, b)
+	})
+	return names
 }
 
 func (p *Profile) rate(n int64) float64 { return float64(n) / p.WindowUS.Seconds() }
 
-func known(format string, number func() (float64, bool)) string {
-	v, ok := number()
-	if !ok {
-		return ""
+// share is a part of a whole; 0 when there is no whole.
+func share(part, whole Micros) float64 {
+	if whole <= 0 {
+		return 0
 	}
-	return fmt.Sprintf(format, v)
-}
-
-// seconds writes a window as the plan does, "300s"; a tenth is shown where it matters.
-func seconds(m Micros) string {
-	s := m.Seconds()
-	if round := math.Round(s); s >= 10 || math.Abs(s-round) < 0.05 && round > 0 {
-		return fmt.Sprintf("%.0fs", round)
-	}
-	return fmt.Sprintf("%.1fs", s)
-}
-
-func plural[T ~int | ~int64](n T, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// tag is the comment with which every statement of ours begins; it names the statement's file.
-var tag = regexp.MustCompile(`^\s*/\*\s*tomehub:([A-Za-z0-9_.-]+)\s*\*/\s*`)
-
-// split returns the statement's name and its text on one line. The tag gives the name to a source that knows none, and stays
-// in the text only where it says something else than the name.
-func split(name, sql string) (string, string) {
-	if m := tag.FindStringSubmatch(sql); m != nil && (name == "" || name == m[1]) {
-		name, sql = m[1], sql[len(m[0]):]
-	}
-	return name, strings.Join(strings.Fields(uncommented(sql)), " ")
-}
-
-// uncommented leaves out what stands behind -- to the end of a line: on one line with the rest it would hide the rest. A -- within
-// quotes is text.
-func uncommented(sql string) string {
-	var b strings.Builder
-	var quote byte
-	for i := 0; i < len(sql); i++ {
-		c := sql[i]
-		switch {
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '\'' || c == '"'):
-			quote = c
-		case quote == 0 && strings.HasPrefix(sql[i:], "--"):
-			end := strings.IndexByte(sql[i:], '\n')
-			if end < 0 {
-				return b.String()
-			}
-			i += end
-			c = '\n'
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
-}
-
-// label names a statement within a sentence.
-func label(name, sql string) string {
-	name, text := split(name, sql)
-	if name != "" {
-		return name
-	}
-	return cut(text)
-}
-
-// cut shortens a text to textCut characters; an accent is not parted from its letter.
-func cut(s string) string {
-	runes := []rune(s[:min(len(s), 4*(textCut+1))]) // a character has at most four bytes; only these matter
-	if len(runes) <= textCut {
-		return s
-	}
-	end := textCut - 1
-	for end > 0 && unicode.Is(unicode.M, runes[end]) {
-		end--
-	}
-	return strings.TrimRight(string(runes[:end]), " ") + "…"
+	return float64(part) / float64(whole)
 }

@@ -124,7 +124,7 @@ func cut(s string, limit int) string {
 }
 
 // wrap breaks a line at spaces before limit columns and begins the following lines with indent. A limit of 0 or less breaks
-// nothing; a word longer than a line is cut.
+// nothing; a word longer than a line goes on in the next: in a sentence that says what to type, all of it must stand.
 func wrap(s, indent string, limit int) string {
 	if limit <= 0 || width(s) <= limit {
 		return s
@@ -132,11 +132,19 @@ func wrap(s, indent string, limit int) string {
 	var b strings.Builder
 	at := 0
 	for i, word := range strings.Split(s, " ") {
-		word = cut(word, max(1, limit-width(indent)))
+		pieces := pieces(word, max(1, limit-width(indent)))
+		for _, piece := range pieces[:len(pieces)-1] {
+			if b.Len() > 0 {
+				b.WriteString("\n" + indent)
+			}
+			b.WriteString(piece)
+			at = limit // nothing more on this line
+		}
+		word = pieces[len(pieces)-1]
 		w := width(word)
 		switch {
-		case i == 0:
-		case at+1+w > limit:
+		case i == 0 && len(pieces) == 1:
+		case len(pieces) > 1 || at+1+w > limit:
 			b.WriteString("\n" + indent)
 			at = width(indent)
 		default:
@@ -147,4 +155,26 @@ func wrap(s, indent string, limit int) string {
 		at += w
 	}
 	return b.String()
+}
+
+// pieces breaks a word into parts of at most limit terminal columns: behind a mark of the second half of the part, else between
+// two characters. A character that is wider stands alone.
+func pieces(word string, limit int) []string {
+	var all []string
+	from, at, mark := 0, 0, 0
+	for g := displaywidth.StringGraphemes(word); g.Next(); {
+		if at > from && width(word[from:at])+width(g.Value()) > limit {
+			end := at
+			if mark > from+(at-from)/2 {
+				end = mark
+			}
+			all = append(all, word[from:end])
+			from = end
+		}
+		at += len(g.Value())
+		if strings.ContainsAny(g.Value(), "_.,;(/-") {
+			mark = at
+		}
+	}
+	return append(all, word[from:])
 }

@@ -322,12 +322,15 @@ func TestWrap(t *testing.T) {
 			t.Errorf("wrap(%q, %q, %d) = %q, want %q", s, indent, limit, got, want)
 		}
 	}
-	f("one two three", "", 0, "one two three")      // no limit
-	f("one two three", "", 13, "one two three")     // fits to the last column
-	f("one two three", "", 12, "one two\nthree")    // one too many
-	f("one two three", "  ", 7, "one two\n  three") // later lines are indented
-	f("extraordinary x", "", 6, "extra…\nx")        // a word longer than a line
-	f("日本 語の 本", "", 9, "日本 語の\n本")                 // wide runes take two
+	f("one two three", "", 0, "one two three")               // no limit
+	f("one two three", "", 13, "one two three")              // fits to the last column
+	f("one two three", "", 12, "one two\nthree")             // one too many
+	f("one two three", "  ", 7, "one two\n  three")          // later lines are indented
+	f("extraordinary x", "", 6, "extrao\nrdinar\ny x")       // a word longer than a line: none of it is lost
+	f("set A_LONG_NAME 1", " ", 8, "set\n A_LONG_\n NAME 1") // it breaks behind a mark
+	f("日本語の本", "", 5, "日本\n語の\n本")
+	f("日本", "", 1, "日\n本")          // wider than the line, but there
+	f("日本 語の 本", "", 9, "日本 語の\n本") // wide runes take two
 	f("", "", 5, "")
 }
 

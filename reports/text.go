@@ -167,7 +167,7 @@ func writeTable(buf *bytes.Buffer, t Table, opt TextOptions) error {
 		fmt.Fprintln(buf, "(no rows)")
 	}
 	if len(f.left) > 0 {
-		fmt.Fprintf(buf, "(left out at this width: %s)\n", strings.Join(f.left, ", "))
+		fmt.Fprintln(buf, wrap(fmt.Sprintf("(left out at this width: %s)", strings.Join(f.left, ", ")), " ", opt.Width))
 	}
 	return nil
 }

@@ -15,12 +15,12 @@ import (
 
 // profileSettings are the settings of `tomehub profile`.
 type profileSettings struct {
-	url, rank, format string
-	save, from, to    string
-	duration          time.Duration
-	top               int
-	fullText          bool
-	lifetime, force   bool
+	url, rank, format  string
+	save, from, to     string
+	duration           time.Duration
+	top                int
+	fullText, variants bool
+	lifetime, force    bool
 	oracleSettings
 }
 
@@ -52,6 +52,7 @@ one snapshot: what was counted since each statement was first seen.`,
 	s.add(intValue{&c.top, 1, profiler.MaxTop}, "top", "TOMEHUB_PROFILE_TOP", "statements shown")
 	s.add(choiceValue{&c.rank, words(profiler.Ranks())}, "rank", "TOMEHUB_PROFILE_RANK", "what the statements are ordered by")
 	s.add(boolValue{&c.fullText}, "full-text", "TOMEHUB_PROFILE_FULL_TEXT", "show statements whole, not their first 60 characters")
+	s.add(boolValue{&c.variants}, "variants", "TOMEHUB_PROFILE_VARIANTS", "show statements apart that differ in their literals alone; else they are one")
 	s.add(choiceValue{&c.format, formats}, "format", "TOMEHUB_PROFILE_FORMAT", "how the report is written")
 	s.add(boolValue{&c.force}, "force", "TOMEHUB_PROFILE_FORCE", "take a window on Oracle that is shorter than 6s, though its counters move every 5s only")
 	c.oracleSettings.register(s)
@@ -84,7 +85,7 @@ one snapshot: what was counted since each statement was first seen.`,
 }
 
 func (a *app) profile(ctx context.Context, c *profileSettings) (*profiler.Profile, error) {
-	opt := profiler.Options{Duration: c.duration, Top: c.top, Rank: profiler.Rank(c.rank), FullText: c.fullText, Force: c.force, Lifetime: c.lifetime}
+	opt := profiler.Options{Duration: c.duration, Top: c.top, Rank: profiler.Rank(c.rank), FullText: c.fullText, Variants: c.variants, Force: c.force, Lifetime: c.lifetime}
 	if c.from != "" {
 		before, err := profiler.LoadSnapshot(c.from)
 		if err != nil {
@@ -94,7 +95,8 @@ func (a *app) profile(ctx context.Context, c *profileSettings) (*profiler.Profil
 		if err != nil {
 			return nil, err
 		}
-		return profiler.Between(before, after, opt)
+		p, err := profiler.Between(before, after, opt)
+		return p, profileFault(err)
 	}
 	src, end, err := c.source(ctx)
 	if err != nil {
@@ -106,10 +108,15 @@ func (a *app) profile(ctx context.Context, c *profileSettings) (*profiler.Profil
 		fmt.Fprintf(a.stderr, "Profiling %s for %s. Ctrl-C reports what was seen until then.\n", src.Name(), printDuration(c.duration))
 	}
 	p, err := profiler.Run(ctx, src, opt)
-	if err = errors.Join(err, end()); errors.Is(err, profiler.ErrShort) {
-		err = usageError{err}
+	return p, profileFault(errors.Join(err, end()))
+}
+
+// profileFault tells what was asked wrongly from what went wrong.
+func profileFault(err error) error {
+	if errors.Is(err, profiler.ErrShort) || errors.Is(err, profiler.ErrRank) {
+		return usageError{err}
 	}
-	return p, err
+	return err
 }
 
 func (a *app) saveSnapshot(ctx context.Context, c *profileSettings) error {

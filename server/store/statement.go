@@ -51,11 +51,12 @@ type statementJSON struct {
 	AcquireWaitUS int64  `json:"acquire_wait_us"`
 }
 
-// MarshalJSON writes the durations in whole microseconds, as v$sql counts them.
+// MarshalJSON writes the durations in whole microseconds, as v$sql counts them. The longest is rounded up: else one of less than a
+// microsecond would be 0, and below the average.
 func (s StatementStats) MarshalJSON() ([]byte, error) {
 	return json.Marshal(statementJSON{
 		Name: s.Name, SQL: s.SQL, Executions: s.Executions, Rows: s.Rows, Errors: s.Errors,
-		ElapsedUS: s.Elapsed.Microseconds(), MaxUS: s.MaxElapsed.Microseconds(), AcquireWaitUS: s.AcquireWait.Microseconds(),
+		ElapsedUS: s.Elapsed.Microseconds(), MaxUS: (s.MaxElapsed + time.Microsecond - 1).Microseconds(), AcquireWaitUS: s.AcquireWait.Microseconds(),
 	})
 }
 
