@@ -59,6 +59,7 @@ var onlyIn = map[string]string{
 	"github.com/olekukonko/tablewriter":       "reports",
 	"github.com/redis/go-redis/v9":            "server/library server/limit",
 	"github.com/vbauerster/mpb/v8":            "cmd/tomehub",
+	"charm.land/bubbletea/v2":                 "cmd/tomehub",
 	"github.com/joho/godotenv":                "cmd/tomehub",
 	"github.com/yuin/goldmark":                "server/library/extract",
 	"github.com/maypok86/otter/v2":            "server/answer server/library server/identity",

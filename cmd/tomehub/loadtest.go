@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,6 +122,11 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
+	if c.out != "" {
+		if err := checkOut(c.out); err != nil {
+			return err
+		}
+	}
 	target, admin := c.target, c.admin
 	if c.spawn {
 		spawned, spawnErr := a.spawn(ctx, sc)
@@ -175,16 +181,13 @@ func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario) (*loadtest.Spawn
 }
 
 func writeResult(path string, result *loadtest.Result) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write result (--out): %w", err)
-	}
-	enc := json.NewEncoder(f)
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
 	enc.SetIndent("", "  ")
-	if err := errors.Join(enc.Encode(result), f.Close()); err != nil {
+	if err := enc.Encode(result); err != nil {
 		return fmt.Errorf("write result (--out): %w", err)
 	}
-	return nil
+	return writeOut(path, body.Bytes(), 0o666)
 }
 
 func (a *app) newLoadtestListCommand() *cobra.Command {

@@ -176,7 +176,7 @@ func (v *watchView) hold() {
 
 // order changes the rank, of what is shown at once and of the intervals to come.
 func (v *watchView) order(r profiler.Rank) {
-	if _, err := profiler.ParseRank(string(r)); err != nil || !counted(v.kind, r) {
+	if _, err := profiler.ParseRank(string(r)); err != nil || !countedBy(v.kind, r) {
 		v.said = fmt.Sprintf("This source does not count %s.", r)
 		return
 	}
@@ -187,8 +187,8 @@ func (v *watchView) order(r profiler.Rank) {
 	}
 }
 
-// counted tells whether a source of this kind has the number that a rank goes by.
-func counted(kind profiler.Kind, r profiler.Rank) bool {
+// countedBy tells whether a source of this kind has the number that a rank goes by.
+func countedBy(kind profiler.Kind, r profiler.Rank) bool {
 	switch r {
 	case "cpu", "gets", "reads":
 		return kind == profiler.Oracle
