@@ -131,12 +131,12 @@ func (c *serveSettings) registerOracle(s *settings, without string) {
 	s.add(textValue{&c.dbWallet}, "db-wallet", "DB_WALLET", "directory of the wallet (cwallet.sso) for a --db-dsn with tcps; empty looks where the address, sqlnet.ora or --tns-admin say")
 	c.connectTimeout = 10 * time.Second
 	s.add(durationValue{&c.connectTimeout, 100 * time.Millisecond, 10 * minute}, "db-connect-timeout", "DB_CONNECT_TIMEOUT", "longest time of logging in at one address of the Oracle database")
-	c.requestKind = "free"
-	s.add(choiceValue{&c.requestKind, requestKinds}, "db-request-kind", "DB_REQUEST_KIND",
-		"whether v$session.action of the Oracle database shows the kind of a request (search, ingest, …): off, free (where it costs no round trip), or always (elsewhere two of them whenever the kind of a session changes)")
 }
 
 func (c *serveSettings) registerPools(s *settings) {
+	c.requestKind = "free"
+	s.add(choiceValue{&c.requestKind, requestKinds}, "db-request-kind", "DB_REQUEST_KIND",
+		"whether v$session.action of the Oracle database shows the kind of a request (search, ingest, …): off, free (where it costs no round trip), or always (elsewhere two of them whenever the kind of a session changes)")
 	c.poolSplit = true
 	s.add(boolValue{&c.poolSplit}, "db-pool-split", "DB_POOL_SPLIT", "a read and a write pool instead of one for both")
 	c.poolSize, c.poolMin = 40, 5
