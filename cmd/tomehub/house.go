@@ -125,7 +125,7 @@ func (c *serveSettings) oracle() pool.Oracle {
 	return pool.Oracle{
 		User: c.dbUser, Password: pool.Password(c.dbPassword.reveal()), DSN: c.dbDSN,
 		TNSAdmin: c.tnsAdmin, Wallet: c.dbWallet, ConnectTimeout: c.connectTimeout,
-		Kinds: pool.Kinds(slices.Index(requestKinds, c.requestKind)),
+		Kinds: pool.Kinds(max(0, slices.Index(requestKinds, c.requestKind))), // the profiler has no such setting: its sessions show its name
 	}
 }
 
