@@ -194,7 +194,7 @@ func (l *Load) add(r *Row, p *Profile) {
 	l.Counters = l.Counters.plus(r.Counters)
 	l.PerSecond = p.rate(l.Executions)
 	l.TimePerSecond = l.Elapsed.Seconds() / p.WindowUS.Seconds()
-	if p.Total.Elapsed > 0 {
+	if p.Total.Elapsed > 0 && !r.is(Block) { // a block's time is that of its statements
 		l.Share = float64(l.Elapsed) / float64(p.Total.Elapsed)
 	}
 	for _, w := range r.Plans {

@@ -69,7 +69,7 @@ func Watch(ctx context.Context, src Source, cfg WatchConfig, show func(Interval)
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if err := cfg.intervalLongEnough(src.Kind()); err != nil {
+	if err := errors.Join(cfg.rank().knownTo(src.Kind()), cfg.intervalLongEnough(src.Kind())); err != nil {
 		return err
 	}
 	w := &watch{src: src, cfg: cfg, show: show, sums: Sums{Began: time.Now()}}
@@ -173,7 +173,9 @@ func (w *watch) interval(ctx context.Context, activity *Activity) Interval {
 	}
 	p.AskedUS = micros(w.cfg.Interval)
 	p.SnapshotsUS = [2]Micros{micros(w.base.took), micros(after.took)}
-	p.Activity = activity
+	if p.Activity = activity; activity == nil {
+		p.Activity = past(ctx, w.src, p.From, p.To)
+	}
 	w.move(after)
 	if err := p.complete(ctx, w.src); err != nil { // the numbers are there all the same
 		p.Warnings = append(slices.Clip(p.Warnings), err.Error())
@@ -200,14 +202,19 @@ func (w *watch) again(ctx context.Context, after taken, why error) Interval {
 	return Interval{Err: why}
 }
 
-// move makes after the baseline. What a filtered snapshot left out did nothing, so that its counters still hold.
+// move makes after the baseline. What a filtered snapshot left out did nothing, so that its counters still hold; unless it is gone: then
+// it is NEW when it comes again.
 func (w *watch) move(after taken) {
 	if after.Since.IsZero() {
 		w.base, w.whole = after, len(after.Statements)
 		return
 	}
+	gone := make(map[string]bool, len(after.Gone))
+	for _, id := range after.Gone {
+		gone[id] = true
+	}
 	at := make(map[key]int, len(w.base.Statements))
-	merged := slices.Clone(w.base.Statements)
+	merged := slices.DeleteFunc(slices.Clone(w.base.Statements), func(s Statement) bool { return gone[s.SQLID] })
 	for i := range merged {
 		at[merged[i].key()] = i
 	}
@@ -219,7 +226,7 @@ func (w *watch) move(after taken) {
 		}
 	}
 	after.Statements = merged
-	after.Since = time.Time{}
+	after.Since, after.Gone = time.Time{}, nil
 	w.base = after
 }
 

@@ -73,11 +73,7 @@ func (a *app) watched(ctx context.Context, c *profileSettings, flags *pflag.Flag
 		return err
 	}
 	a.tell(c.quiet, "Watching %s every %s. Ctrl-C ends it.", src.Name(), printDuration(c.interval))
-	err = errors.Join(a.watchProfile(ctx, src, cfg), end())
-	if errors.Is(err, profiler.ErrShort) {
-		return usageError{err}
-	}
-	return err
+	return profileFault(errors.Join(a.watchProfile(ctx, src, cfg), end()))
 }
 
 // reported makes the report of one window, held against an earlier one when that is asked for.
