@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -61,7 +62,7 @@ const people = 80
 func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Duration) {
 	cfg := benchPoolConfig()
 	if hold > 0 {
-		cfg.Hold = func() time.Duration { return hold }
+		cfg.Hold = func(context.Context, string) time.Duration { return hold }
 	}
 	open := func(pools pool.Config) *contest {
 		h := openBench(b, libs.copyOf(b, size), pools, crowdedIngests)
