@@ -66,10 +66,11 @@ type Checkpoint struct {
 // mostScaledRate bounds the requests per second to which a scaled checkpoint is compressed. Server and generator share
 // the machine: what passes 100 times a second unscaled would pass 1,000 times at a tenth of the time, and the machine
 // and not the pool would be measured.
-const mostScaledRate = 700
+const mostScaledRate = 600
 
-// attempts is how often a checkpoint is tried whose generator was the bottleneck; each later try is scaled down less.
-const attempts = 2
+// attempts is how often a checkpoint is tried that cannot be judged because the machine was too busy; each later try is
+// scaled down less.
+const attempts = 3
 
 // RunCheckpoints runs the scenarios and compares them. When ctx ends it returns what was measured until then, marked as
 // interrupted. It returns an error when a server could not be started, or a run not be made, with what there is.
@@ -128,7 +129,7 @@ func (s *Scenario) fittingScale(scale float64) float64 {
 	return scale
 }
 
-// runOne runs one checkpoint, once more when the generator was the bottleneck.
+// runOne runs one checkpoint, again when the machine was too busy to judge it.
 func (cfg *CheckpointConfig) runOne(ctx context.Context, s *Scenario, c *Checkpoint) error {
 	for try := 1; ; try++ {
 		r, err := cfg.attempt(ctx, s, c.TimeScale)
@@ -136,10 +137,17 @@ func (cfg *CheckpointConfig) runOne(ctx context.Context, s *Scenario, c *Checkpo
 			return fmt.Errorf("run %s: %w", s.Name, err)
 		}
 		c.Result = r
-		if len(r.Generator.Problems) == 0 || r.Interrupted || try == attempts || c.TimeScale >= 1 {
+		reason := r.Generator.Busy
+		if r.Verdict == reports.Pass || r.Verdict == reports.Fail {
+			reason = ""
+		}
+		if len(r.Generator.Problems) > 0 {
+			reason = r.Generator.Problems[0]
+		}
+		if reason == "" || r.Interrupted || try == attempts || c.TimeScale >= 1 {
 			break
 		}
-		c.Discarded = append(c.Discarded, fmt.Sprintf("at time scale %s %s", formatNumber(c.TimeScale), r.Generator.Problems[0]))
+		c.Discarded = append(c.Discarded, fmt.Sprintf("at time scale %s %s", formatNumber(c.TimeScale), reason))
 		c.TimeScale = math.Min(1, 2*c.TimeScale)
 	}
 	hits := 0.0
@@ -166,7 +174,7 @@ func (cfg *CheckpointConfig) attempt(ctx context.Context, s *Scenario, scale flo
 		err = errors.Join(err, host.Stop(stopping))
 	}()
 	run := Config{
-		Scenario: s, Target: host.Target, AdminURL: host.Admin, TimeScale: scale, Seed: cfg.Seed, Version: cfg.Version, Logger: cfg.Logger,
+		Scenario: s, Target: host.Target, AdminURL: host.Admin, TimeScale: scale, Seed: cfg.Seed, Version: cfg.Version, Logger: cfg.Logger, Shared: true,
 	}
 	if cfg.TopStatements != nil {
 		run.TopStatements = cfg.TopStatements(host.Admin)

@@ -80,6 +80,12 @@ func (a acrossRule) judge(c, before *Checkpoint) reports.Check {
 	if !check.holds(share) {
 		out.Verdict = reports.Fail
 		out.Reason = fmt.Sprintf("%s is %s%% of what it was before, must be %s", a.metric, formatNumber(share), bound)
+		for _, one := range []*Checkpoint{before, c} {
+			if busy := one.Result.Generator.Busy; busy != "" {
+				out.Verdict, out.Reason = reports.Inconclusive, out.Reason+"; "+busy
+				break
+			}
+		}
 	}
 	return out
 }

@@ -221,7 +221,8 @@ func (r *Result) of(step string) *Figures {
 //
 // A generator that was the bottleneck proves nothing, so neither Pass nor Fail of its checks stands. A rate that was not
 // reached takes away a Pass but leaves a Fail: what fails at less than the asked load fails at the asked load as well. An
-// interrupted run proves nothing either, unless it was a check that stopped it.
+// interrupted run proves nothing either, unless it was a check that stopped it. A machine that server and generator share
+// and that had no CPU left takes away a Fail and leaves a Pass: what holds with less holds with more.
 func (r *Result) settle(cause error) {
 	var aborted abortError
 	switch {
@@ -237,6 +238,14 @@ func (r *Result) settle(cause error) {
 	if share := r.Generator.reached(); share < leastReached {
 		r.doubt(fmt.Sprintf("%d of %d visitors were sent in time (%.1f%%), the asked rate needs %.0f%%",
 			r.Generator.InTime, r.Generator.Asked, 100*share, 100*leastReached), false)
+	}
+	if busy := r.Generator.Busy; busy != "" && reports.Overall(r.Checks) == reports.Fail {
+		r.Reasons = append(r.Reasons, busy)
+		for i := range r.Checks {
+			if c := &r.Checks[i]; c.Verdict == reports.Fail {
+				c.Verdict, c.Reason = reports.Inconclusive, c.Reason+"; "+busy
+			}
+		}
 	}
 	r.Verdict = reports.Overall(r.Checks)
 }

@@ -33,6 +33,9 @@ type Config struct {
 	Duration time.Duration
 	// Version of the program, for the result.
 	Version string
+	// Shared says that the server runs on this machine. Where all CPUs are busy, whoever it may be with, nothing that
+	// failed is then held against the server.
+	Shared bool
 	// AdminURL is the admin listener of the server, such as http://127.0.0.1:5002. With it the result tells requests and
 	// statements as the server counted them; "" has only what the public health routes tell.
 	AdminURL string
@@ -136,6 +139,7 @@ func newRun(cfg Config) (*run, error) {
 	r.ex = &exchange{users: make([]*user, r.scn.slots()), clock: r.clock}
 	r.col = newCollector(r.scn, r.present, func(reason string) { r.cancel(abortError(reason)) })
 	r.gauge = newGauge(r.scn.WarmUp, r.scn.Total(), runtime.GOMAXPROCS(0))
+	r.gauge.shared = cfg.Shared
 	if cfg.gauge != nil {
 		cfg.gauge(r.gauge)
 	}

@@ -148,6 +148,7 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
+		Shared: c.spawn,
 	})
 	endProgress()
 	if err != nil {
