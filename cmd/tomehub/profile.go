@@ -15,16 +15,16 @@ import (
 
 // profileSettings are the settings of `tomehub profile`.
 type profileSettings struct {
-	url, rank, format string
-	save, from, to    string
-	compare, out      string
-	duration          time.Duration
-	interval          time.Duration
-	top               int
-	fullText, quiet   bool
-	variants          bool
-	lifetime, force   bool
-	watch             bool
+	url, rank, format  string
+	save, from, to     string
+	compare, out       string
+	duration           time.Duration
+	interval           time.Duration
+	top                int
+	fullText, variants bool
+	quiet              bool
+	lifetime, force    bool
+	watch              bool
 	oracleSettings
 }
 
