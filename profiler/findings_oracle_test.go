@@ -1,6 +1,7 @@
 package profiler
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -15,12 +16,14 @@ type trial struct {
 	time  *TimeModel
 	act   *Activity
 	rows  []Row
+
+	window Micros // instead of the ten seconds
 }
 
 // found returns kind and statement of each finding, and the findings.
 func (c trial) found(t *testing.T) (string, []Finding) {
 	t.Helper()
-	p := Profile{Kind: c.kind, Phase: c.phase, WindowUS: 10e6, Active: len(c.rows), active: c.rows, Time: c.time, Activity: c.act}
+	p := Profile{Kind: c.kind, Phase: c.phase, WindowUS: cmp.Or(c.window, 10e6), Active: len(c.rows), active: c.rows, Time: c.time, Activity: c.act}
 	p.sum()
 	var names []string
 	found := p.find()
@@ -76,6 +79,8 @@ func TestOracleFindings(t *testing.T) {
 	f("more than half of DB time, also alone", "dominant a", model(4e6, 0, 0, ora("a", 9, 9, 2e6+1)))
 	f("DB time counts, not the others of the report", "", model(4e6, 0, 0, ora("a", 9, 9, 1.9e6), ora("b", 9, 9, 1e5)))
 	f("less than a second of DB time", "", model(999_999, 0, 0, ora("a", 9, 9, 9e5)))
+	f("a second of DB time", "dominant a", model(1e6, 0, 0, ora("a", 9, 9, 9e5)))
+	f("DB time did not move: the others are held against it", "dominant a", model(0, 0, 0, ora("a", 9, 9, 2e6), ora("b", 9, 9, 1e6)))
 	f("no DB time: the others are held against it", "dominant a", rows(ora("a", 9, 9, 2e6), ora("b", 9, 9, 1e6)))
 	block := set(func(r *Row) { r.mark(Block, true) })
 	f("a block is never dominant nor slow", "", rows(ora("a", 2, 9, 9e6, block), ora("b", 9, 9, 1e6), ora("c", 9, 9, 1e6)))
@@ -90,17 +95,39 @@ func TestOracleFindings(t *testing.T) {
 	}
 	f("over half of the executions", "most_executed often", rows(often(601)...))
 	f("half of the executions", "", rows(often(600)...))
+	slowly := often(601)
+	for i := range slowly {
+		slowly[i].Executions /= 6
+	}
+	f("ten a second are often enough", "most_executed often", rows(slowly...))
+	slowly[0].Executions = 99
+	f("99 are not", "", rows(slowly...))
 	f("of few statements one is always most", "", rows(often(500)[0], ora("b", 100, 100, 1), ora("c", 100, 100, 1)))
 
 	gets := func(n int64) func(*Row) { return func(r *Row) { r.Gets = n } }
 	module := func(m string) func(*Row) { return func(r *Row) { r.Detail = &Detail{Module: m} } }
 	list := ora("list", 100, 1000, 1e5)
 	f("lookups of few blocks", "n_plus_one read", rows(list, ora("read", 1000, 1000, 1e5, gets(20_000))))
+	f("ten a second", "n_plus_one read", rows(ora("list", 10, 100, 1e5), ora("read", 100, 100, 1e5)))
 	f("lookups of many blocks are no lookups", "", rows(list, ora("read", 1000, 1000, 1e5, gets(20_001))))
 	f("of another program", "", rows(list, ora("read", 1000, 1000, 1e5, foreign("select a from b"))))
 	f("of another module", "", rows(ora("list", 100, 1000, 1e5, module("A")), ora("read", 1000, 1000, 1e5, module("B"))))
 	f("of the same module", "n_plus_one read", rows(ora("list", 100, 1000, 1e5, module("A")), ora("read", 1000, 1000, 1e5, module("A"))))
 
+}
+
+// TestParentOfLookups: the list whose rows are as many as the lookups, and of equals the one that lists more.
+func TestParentOfLookups(t *testing.T) {
+	f := func(want string, lists ...Row) {
+		t.Helper()
+		_, found := rows(append(lists, ora("read", 1000, 1000, 1e5))...).found(t)
+		if len(found) == 0 || found[0].Kind != NPlusOne || !strings.Contains(found[0].Evidence, "execution of "+want+",") {
+			t.Errorf("%+v, want the parent %s", found, want)
+		}
+	}
+	f("near", ora("far", 100, 4000, 1e5), ora("near", 100, 1100, 1e5), ora("few", 100, 400, 1e5))
+	f("more", ora("less", 100, 500, 1e5), ora("more", 100, 2000, 1e5))
+	f("rare", ora("often", 400, 1200, 1e5), ora("rare", 100, 1500, 1e5)) // thrice each execution at least
 }
 
 // TestWaitAndParseFindings: what sessions wait for, and what the database parses.
@@ -163,6 +190,8 @@ func TestCacheable(t *testing.T) {
 	}
 	const text = "SELECT a FROM TOMEHUB_CONTENT WHERE id = :1"
 	f("often, of few rows, a second in all", "class content", of(Oracle, "", "", text, 100, 10_000, 1e6))
+	f("once a second is what a cache wants", "class content", trial{kind: Oracle, window: 100e6, rows: of(Oracle, "", "", text, 100, 100, 1e6).rows})
+	f("and less is not", "", trial{kind: Oracle, window: 100e6 + 1, rows: of(Oracle, "", "", text, 100, 100, 1e6).rows})
 	f("99 times", "", of(Oracle, "", "", text, 99, 99, 1e6))
 	f("many rows", "", of(Oracle, "", "", text, 100, 10_001, 1e6))
 	f("less than a second", "", of(Oracle, "", "", text, 100, 100, 999_999))
@@ -240,8 +269,12 @@ func TestPlanFlips(t *testing.T) {
 		for _, p := range r.Plans {
 			r.Counters = r.Counters.plus(p.Counters)
 		}
+		one, ok := planFlip(&r)
+		if got := one.Evidence; ok != (got != "") {
+			t.Errorf("%s: found %v: %q", why, ok, got)
+		}
 		got := ""
-		if one, ok := planFlip(&r); ok {
+		if ok {
 			got = one.Evidence
 		}
 		if want == "" && got != "" || !strings.Contains(got, want) {
