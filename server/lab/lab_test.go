@@ -98,11 +98,12 @@ func TestSeedRepeatsTheTimes(t *testing.T) {
 }
 
 func TestNothingBeforeStart(t *testing.T) {
-	l, err := New(Config{Statement: time.Hour})
+	_, err := New(Config{Statement: time.Hour})
 	if err == nil || !strings.Contains(err.Error(), "--lab-statement-time is 1h0m0s: want 0s to 1m0s") {
 		t.Errorf("an hour: %v", err)
 	}
-	if l, err = New(Config{Statement: time.Minute}); err != nil {
+	l, err := New(Config{Statement: time.Minute})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Put(Fault{Fault: DatabaseDown, For: "1m"}); err != nil {
