@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -41,7 +42,7 @@ func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Dur
 	}
 	cfg := benchPoolConfig()
 	if hold > 0 {
-		cfg.Hold = func() time.Duration { return hold }
+		cfg.Hold = func(context.Context, string) time.Duration { return hold }
 	}
 	split := newContest(b, libs.copyOf(b, size), cfg)
 	cfg.Single = true

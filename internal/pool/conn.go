@@ -63,7 +63,7 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 	if err != nil {
 		return nil, u.fail(err)
 	}
-	r := &Rows{rows: rows, ctx: u.ctx, end: u.end}
+	r := &Rows{rows: rows, ctx: u.ctx, end: func(cut error, hold bool) error { return u.end(cut, hold, query) }}
 	r.watch()
 	c.setOpen(r)
 	return r, nil
@@ -79,7 +79,9 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 	if err != nil {
 		return nil, u.fail(err)
 	}
-	u.end(nil, true)
+	if err := u.end(nil, true, query); err != nil {
+		return nil, err
+	}
 	return res, nil
 }
 
@@ -114,7 +116,7 @@ func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
 // use is one statement or transaction on a borrowed physical connection.
 type use struct {
 	conn   *Conn
-	caller context.Context // as the caller gave it; bounds the hold
+	caller context.Context // as the caller gave it; its end is no fault of the statement
 	ctx    context.Context // with the statement's own bound
 	cancel context.CancelFunc
 	judge  func(error) // tells Config.Guard how it ended
@@ -187,21 +189,26 @@ func (u *use) query(query string, args []any) (*sql.Rows, error) {
 // fail ends a statement that gave an error and returns why it did.
 func (u *use) fail(err error) error {
 	err = causeOf(u.ctx, err)
-	u.end(err, false)
+	_ = u.end(err, false, "")
 	return err
 }
 
 // end gives the physical connection back, keeps the slot for the hold when the
 // statement came to its end, and lets the Conn run the next one. err is what the
-// statement ended with.
-func (u *use) end(err error, hold bool) {
-	u.judge(err)
+// statement ended with; what is returned is the bound that the hold ran into.
+func (u *use) end(err error, hold bool, statement string) error {
 	u.conn.pool.links.giveBack(u.link)
-	u.cancel()
+	var late error
 	if hold {
-		u.conn.pool.pools.hold(u.caller)
+		late = u.hold(statement)
 	}
+	if err == nil {
+		err = late
+	}
+	u.judge(err)
+	u.cancel()
 	u.conn.idle()
+	return late
 }
 
 // setOpen remembers what Release has to end. When Release came first it ends now.
@@ -224,22 +231,28 @@ func (c *Conn) idle() {
 	c.running, c.open = false, nil
 }
 
-// hold waits for the extra time of Config.Hold; the end of ctx or Close cuts it short.
-func (ps *Pools) hold(ctx context.Context) {
+// hold waits for the extra time of Config.Hold. The end of the caller's context or Close cuts it
+// short; so does a bound of the statement itself, which is then its error.
+func (u *use) hold(statement string) error {
+	ps := u.conn.pool.pools
 	if ps.cfg.Hold == nil {
-		return
+		return nil
 	}
-	d := ps.cfg.Hold()
+	d := ps.cfg.Hold(u.caller, statement)
 	if d <= 0 {
-		return
+		return nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
+	case <-u.ctx.Done():
+		if u.caller.Err() == nil {
+			return context.Cause(u.ctx)
+		}
 	case <-ps.ctx.Done():
 	}
+	return nil
 }
 
 // causeOf returns why a statement failed: the cause of its context when that

@@ -49,7 +49,9 @@ type Config struct {
 
 	Guard Guard // nil lets every statement through
 
-	Hold func() time.Duration // nil, or how much longer each statement or transaction keeps its slot
+	// Hold, when set, says how much longer a statement keeps its slot, as if it took that time more: Guard sees it,
+	// and QueryTimeout bounds it. statement is its text, "" for a whole transaction.
+	Hold func(ctx context.Context, statement string) time.Duration
 	// Intercept, when set, runs before each statement, on its connection: by it a test has a
 	// statement wait or fail as in a database in trouble.
 	Intercept func(ctx context.Context, statement string) error
