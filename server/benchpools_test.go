@@ -16,6 +16,18 @@ import (
 	"github.com/tomehub/tomehub/server/library"
 )
 
+// holdFor makes every statement take d longer.
+func holdFor(d time.Duration) func(context.Context, string, time.Time) {
+	return func(ctx context.Context, _ string, _ time.Time) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
 // benchPools measures task C1: how long searches take while nothing else happens and while
 // more people send books than there are connections, with the read and write pools of phase C
 // and with the single pool of phase A. hold is how much longer each statement keeps its slot:
@@ -42,7 +54,7 @@ func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Dur
 	}
 	cfg := benchPoolConfig()
 	if hold > 0 {
-		cfg.Hold = func(context.Context, string) time.Duration { return hold }
+		cfg.Hold = holdFor(hold)
 	}
 	split := newContest(b, libs.copyOf(b, size), cfg)
 	cfg.Single = true

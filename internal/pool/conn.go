@@ -121,6 +121,7 @@ type use struct {
 	cancel context.CancelFunc
 	judge  func(error) // tells Config.Guard how it ended
 	link   *link
+	since  time.Time // for Config.Hold: when it began to wait for its connection
 }
 
 // begin marks c as running and borrows a physical connection. The statement's
@@ -139,6 +140,7 @@ func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, e
 	c.running = true
 	c.mu.Unlock()
 
+	began := time.Now()
 	k, waited, err := c.pool.links.borrow(ctx, c.pool.pools.cfg.Timeout)
 	if waited > 0 {
 		c.mu.Lock()
@@ -159,7 +161,7 @@ func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, e
 		c.idle()
 		return nil, err
 	}
-	u := &use{conn: c, caller: ctx, link: k}
+	u := &use{conn: c, caller: ctx, link: k, since: began}
 	guarded, judge, err := c.pool.pools.guard(ctx, b)
 	if err != nil {
 		c.pool.links.giveBack(k)
@@ -231,26 +233,19 @@ func (c *Conn) idle() {
 	c.running, c.open = false, nil
 }
 
-// hold waits for the extra time of Config.Hold. The end of the caller's context or Close cuts it
-// short; so does a bound of the statement itself, which is then its error.
+// hold lets Config.Hold wait. The end of the caller's context or Close cuts it short; so does a
+// bound of the statement itself, which is then its error.
 func (u *use) hold(statement string) error {
 	ps := u.conn.pool.pools
 	if ps.cfg.Hold == nil {
 		return nil
 	}
-	d := ps.cfg.Hold(u.caller, statement)
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-u.ctx.Done():
-		if u.caller.Err() == nil {
-			return context.Cause(u.ctx)
-		}
-	case <-ps.ctx.Done():
+	ctx, cancel := context.WithCancel(u.ctx)
+	defer cancel()
+	defer context.AfterFunc(ps.ctx, cancel)()
+	ps.cfg.Hold(ctx, statement, u.since)
+	if u.ctx.Err() != nil && u.caller.Err() == nil {
+		return context.Cause(u.ctx)
 	}
 	return nil
 }

@@ -49,9 +49,10 @@ type Config struct {
 
 	Guard Guard // nil lets every statement through
 
-	// Hold, when set, says how much longer a statement keeps its slot, as if it took that time more: Guard sees it,
-	// and QueryTimeout bounds it. statement is its text, "" for a whole transaction.
-	Hold func(ctx context.Context, statement string) time.Duration
+	// Hold, when set, is called at the end of every statement that succeeded, and while it waits the statement keeps its
+	// slot, as if it took so much longer: Guard sees it, and QueryTimeout ends ctx. statement is the text, "" for a whole
+	// transaction; since is when the statement, or its wait for a connection, began within the slot.
+	Hold func(ctx context.Context, statement string, since time.Time)
 	// Intercept, when set, runs before each statement, on its connection: by it a test has a
 	// statement wait or fail as in a database in trouble.
 	Intercept func(ctx context.Context, statement string) error

@@ -81,7 +81,7 @@ func TestHoldKeepsTheSlotNotTheConnection(t *testing.T) {
 	holds := 0
 	ps := openTest(t, func(c *Config) {
 		c.Read = Bounds{Min: 1, Size: 2}
-		c.Hold = func(context.Context, string) time.Duration { mu.Lock(); defer mu.Unlock(); holds++; return time.Hour }
+		c.Hold = func(ctx context.Context, _ string, _ time.Time) { mu.Lock(); holds++; mu.Unlock(); <-ctx.Done() }
 	})
 	held := func() int { mu.Lock(); defer mu.Unlock(); return holds }
 	f := func(name string, p *Pool, run func(context.Context, *Conn) error) {
@@ -202,11 +202,11 @@ func TestHoldIsPartOfTheStatement(t *testing.T) {
 	var held []string
 	ps := openTest(t, func(c *Config) {
 		c.QueryTimeout = 20 * time.Millisecond
-		c.Hold = func(_ context.Context, statement string) time.Duration {
+		c.Hold = func(ctx context.Context, statement string, _ time.Time) {
 			mu.Lock()
-			defer mu.Unlock()
 			held = append(held, statement)
-			return time.Hour
+			mu.Unlock()
+			<-ctx.Done()
 		}
 	})
 	c := acquire(t, ps.Read())

@@ -37,6 +37,7 @@ type Lab struct {
 	mu     sync.Mutex // guards all below
 	rng    [classes]*rand.Rand
 	faults map[Name]*fault
+	debt   time.Duration // by which statements took longer than drawn, and those to come take less
 }
 
 // New makes a lab without faults, in which statements do not take time yet.
@@ -126,23 +127,50 @@ func nameOf(statement string) string {
 	return name
 }
 
-// Hold is a pool.Config.Hold: a time drawn for that statement, exponentially around the mean of its class.
-func (l *Lab) Hold(_ context.Context, statement string) time.Duration {
-	if l.cfg.Statement == 0 || !l.serving.Load() {
-		return 0
-	}
+// Hold is a pool.Config.Hold: since its beginning, the statement takes a time drawn exponentially around the mean of its
+// class. What it took by itself is part of that. What it took longer, because this machine was busy elsewhere and woke up
+// late, the statements after it take less: a load test on a shared machine measures the database that was asked for.
+func (l *Lab) Hold(ctx context.Context, statement string, since time.Time) {
 	name := nameOf(statement)
-	c := classOf(name)
-	if c == unheld {
-		return 0
+	if l.cfg.Statement == 0 || !l.serving.Load() || classOf(name) == unheld {
+		return
 	}
+	end := since.Add(l.draw(name))
+	timer := time.NewTimer(time.Until(end))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		l.late(time.Since(end))
+	case <-ctx.Done():
+	}
+}
+
+// draw returns the time that a statement shall take.
+func (l *Lab) draw(name string) time.Duration {
+	c := classOf(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := float64(Mean(name, l.cfg.Statement)) * l.rng[c].ExpFloat64()
 	if f := l.active(DatabaseSlow); f != nil {
 		d *= f.Factor
 	}
-	return time.Duration(min(d, float64(10*maxStatement)))
+	drawn := time.Duration(min(d, float64(10*maxStatement)))
+	less := min(l.debt, drawn/2) // so that no statement takes no time at all
+	l.debt -= less
+	return drawn - less
+}
+
+// maxDebt bounds, in mean times of a statement, what the statements to come may be spared.
+const maxDebt = 100
+
+// late notes by how much a statement took longer than it should have.
+func (l *Lab) late(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	l.mu.Lock()
+	l.debt = min(l.debt+d, maxDebt*l.cfg.Statement)
+	l.mu.Unlock()
 }
 
 // errDown is what Oracle's listener says when the instance behind it is gone, so that the server does as it would then.

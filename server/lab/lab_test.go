@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -36,7 +37,7 @@ func TestTimesAreThoseOfTheProfile(t *testing.T) {
 		const n = 20_000
 		var sum, squares float64
 		for range n {
-			d := l.Hold(t.Context(), statement).Seconds()
+			d := l.draw(nameOf(statement)).Seconds()
 			sum, squares = sum+d, squares+d*d
 		}
 		got := sum / n
@@ -84,7 +85,7 @@ func TestSeedRepeatsTheTimes(t *testing.T) {
 	draw := func(seed uint64) (all []time.Duration) {
 		l := newLab(t, Config{Statement: time.Second, Seed: seed})
 		for range 50 {
-			all = append(all, l.Hold(t.Context(), tagged("passage")), l.Hold(t.Context(), tagged("concepts")))
+			all = append(all, l.draw("passage"), l.draw("concepts"))
 		}
 		return all
 	}
@@ -107,8 +108,54 @@ func TestNothingBeforeStart(t *testing.T) {
 	if err := l.Put(Fault{Fault: DatabaseDown, For: "1m"}); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := l.Hold(t.Context(), tagged("passage")), l.Intercept(t.Context(), "x"); d != 0 || err != nil {
-		t.Errorf("while the demo library is filled: %v, %v", d, err)
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		l.Hold(t.Context(), tagged("passage"), start)
+		if err := l.Intercept(t.Context(), "x"); err != nil || time.Since(start) != 0 {
+			t.Errorf("while the demo library is filled: %v, %v", time.Since(start), err)
+		}
+	})
+}
+
+// However late this machine wakes up, and whatever statements cost by themselves, the mean is the one asked for.
+func TestLateStatementsAreMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, Config{Statement: 300 * time.Millisecond, Seed: 1})
+		const n = 5000
+		f := func(own, late time.Duration, why string) {
+			t.Helper()
+			var all time.Duration
+			for range n {
+				since := time.Now()
+				time.Sleep(own) // the statement itself
+				l.Hold(t.Context(), tagged("passage"), since)
+				l.late(late) // as if the timer had fired so late
+				all += time.Since(since) + late
+			}
+			want := Mean("passage", 300*time.Millisecond)
+			if got := all / n; got < want*97/100 || got > want*103/100 {
+				t.Errorf("%s: %v on average, want %v", why, got, want)
+			}
+		}
+		f(0, 0, "undisturbed")
+		f(5*time.Millisecond, 0, "a statement's own time counts")
+		f(0, 20*time.Millisecond, "a tenth late")
+		f(5*time.Millisecond, 50*time.Millisecond, "both")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		since := time.Now()
+		l.Hold(ctx, tagged("relations"), since)
+		if waited := time.Since(since); waited != 0 {
+			t.Errorf("after the end of its context: %v", waited)
+		}
+	})
+}
+
+func TestDebtIsBounded(t *testing.T) {
+	l := newLab(t, Config{Statement: time.Second, Seed: 1})
+	l.late(time.Hour)
+	if l.debt != maxDebt*time.Second {
+		t.Errorf("debt %v after an hour's sleep, want %v", l.debt, maxDebt*time.Second)
 	}
 }
 
@@ -123,7 +170,7 @@ func TestFaults(t *testing.T) {
 		}
 		sum := func() (all time.Duration) {
 			for range 1000 {
-				all += l.Hold(t.Context(), tagged("passage"))
+				all += l.draw("passage")
 			}
 			return all / 1000
 		}
