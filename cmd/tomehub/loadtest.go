@@ -123,7 +123,7 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
 	target, admin := c.target, c.admin
 	if c.spawn {
-		spawned, spawnErr := a.spawn(ctx, sc)
+		spawned, spawnErr := a.spawn(ctx, sc, c.timeScale)
 		if spawnErr != nil {
 			return spawnErr
 		}
@@ -162,16 +162,12 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 }
 
 // spawn starts this program as the server that the scenario wants.
-func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario) (*loadtest.Spawned, error) {
+func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario, timeScale float64) (*loadtest.Spawned, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the server: %w", err)
 	}
-	var args []string
-	if sc.Server.Phase != "" {
-		args = append(args, "--phase", sc.Server.Phase)
-	}
-	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: append(args, sc.Server.Args...), Logger: a.logger()})
+	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: sc.Server.ServeArgs(timeScale), Logger: a.logger()})
 }
 
 func writeResult(path string, result *loadtest.Result) error {
