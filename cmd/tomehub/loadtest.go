@@ -25,10 +25,10 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, checkpoint, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
-	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
+	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	return cmd
 }
 
@@ -170,7 +170,7 @@ func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario, timeScale float6
 	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: sc.Server.ServeArgs(timeScale), Logger: a.logger()})
 }
 
-func writeResult(path string, result *loadtest.Result) error {
+func writeResult(path string, result any) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write result (--out): %w", err)
