@@ -360,10 +360,10 @@ func (p *parser) metric(s *section) (name, step string, known bool) {
 	}
 	if metrics[name].result != nil {
 		if len(p.s.Faults) == 0 {
-			p.faultf(s.values["metric"], "%s: the scenario has no faults", s.name)
+			p.faultf(s.values["metric"], "%s: %s is of faults, and the scenario has none", s.name, name)
 		}
 		if step != "" || s.has("window") {
-			p.faultf(s.node, "%s: is of the whole run: neither step nor window", s.name)
+			p.faultf(s.node, "%s: %s is of the whole run and has neither step nor window", s.name, name)
 		}
 	}
 	return name, step, known
