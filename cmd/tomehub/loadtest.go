@@ -80,6 +80,9 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
+		if err == nil && c.spawn && sc.Server.Lab != nil && c.timeScale > 1 {
+			err = fmt.Errorf("--time-scale is %v: the lab of this scenario's server only shrinks its times, want at most 1 with --spawn", c.timeScale)
+		}
 		if err := errors.Join(err, a.load(cmd, s, nil), c.validate()); err != nil {
 			return usageError{err}
 		}
