@@ -42,6 +42,7 @@ type Result struct {
 	Environment   Environment      `json:"environment"`
 	WarmUp        int64            `json:"warm_up_requests"` // left out of all figures
 	Canceled      int64            `json:"canceled"`         // cut off by the end of the run
+	Faults        []FaultFigures   `json:"faults,omitempty"`
 	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
 	Server   *ServerFigures `json:"server,omitempty"`
 	NoServer string         `json:"no_server,omitempty"`
@@ -99,6 +100,9 @@ func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 	}
 	r.health(out, min(ended, s.Total()))
 	r.server(out, min(ended, s.Total()))
+	if r.injector != nil {
+		out.Faults = r.injector.result()
+	}
 	r.judge(out)
 	out.settle(cause)
 	return out, nil
@@ -191,6 +195,8 @@ func (r *run) judge(out *Result) {
 func (r *run) measure(out *Result, name, step string) (float64, string) {
 	m := metrics[name]
 	switch {
+	case m.result != nil:
+		return m.result(out)
 	case m.server == nil:
 		return m.measured(out.of(step))
 	case r.observer == nil:

@@ -108,6 +108,7 @@ type run struct {
 	closes []func() // connections of users
 
 	observer *observer // nil when nobody observes
+	injector *injector // nil when the scenario has no faults
 }
 
 func newRun(cfg Config) (*run, error) {
@@ -138,6 +139,7 @@ func newRun(cfg Config) (*run, error) {
 	if cfg.gauge != nil {
 		cfg.gauge(r.gauge)
 	}
+	r.injector = newInjector(r.scn, cfg.Target, cfg.AdminURL, cfg.TimeScale, r.clock, cfg.observer)
 	if cfg.transport == nil || cfg.observer != nil {
 		r.observer = newObserver(&cfg, r.scn, target, admin, r.clock, r.col.abort)
 	}
@@ -216,6 +218,9 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	var wg sync.WaitGroup
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { r.watch(watching) })
+	if r.injector != nil {
+		wg.Go(func() { r.injector.run(watching) })
+	}
 	a := &attack{agenda: r.agenda, users: r.ex.users, exchange: r.ex, began: r.began, perResult: r.answered}
 	a.run(inside)
 	ended := r.clock()
@@ -266,7 +271,7 @@ func (r *run) people(ctx context.Context) {
 func (r *run) answered(u *user, sent time.Duration) {
 	first := r.scn.Arrivals != nil && u.step == 0 && u.repeat == 0
 	r.col.add(u, sent, first)
-	at := u.call.answered + u.pause(u.call.step)
+	at := u.next()
 	if u.advance() {
 		r.agenda.push(u, at)
 		return

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,18 @@ import (
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/library/demo"
 )
+
+// holdFor makes every statement take d longer.
+func holdFor(d time.Duration) func(context.Context, string, time.Time) {
+	return func(ctx context.Context, _ string, _ time.Time) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+}
 
 // benchPools measures task C1: how long searches take while nothing else happens and while
 // more people send books than there are connections, with the read and write pools of phase C
@@ -61,7 +74,7 @@ const people = 80
 func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Duration) {
 	cfg := benchPoolConfig()
 	if hold > 0 {
-		cfg.Hold = func() time.Duration { return hold }
+		cfg.Hold = holdFor(hold)
 	}
 	open := func(pools pool.Config) *contest {
 		h := openBench(b, libs.copyOf(b, size), pools, crowdedIngests)

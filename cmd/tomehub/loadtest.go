@@ -26,10 +26,10 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, checkpoint, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
-	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
+	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	return cmd
 }
 
@@ -81,6 +81,9 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
+		if err == nil && c.spawn && sc.Server.Lab != nil && c.timeScale > 1 {
+			err = fmt.Errorf("--time-scale is %v: the lab of this scenario's server only shrinks its times, want at most 1 with --spawn", c.timeScale)
+		}
 		if err := errors.Join(err, a.load(cmd, s, nil), c.validate()); err != nil {
 			return usageError{err}
 		}
@@ -129,7 +132,7 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	}
 	target, admin := c.target, c.admin
 	if c.spawn {
-		spawned, spawnErr := a.spawn(ctx, sc)
+		spawned, spawnErr := a.spawn(ctx, sc, c.timeScale)
 		if spawnErr != nil {
 			return spawnErr
 		}
@@ -168,19 +171,15 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 }
 
 // spawn starts this program as the server that the scenario wants.
-func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario) (*loadtest.Spawned, error) {
+func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario, timeScale float64) (*loadtest.Spawned, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the server: %w", err)
 	}
-	var args []string
-	if sc.Server.Phase != "" {
-		args = append(args, "--phase", sc.Server.Phase)
-	}
-	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: append(args, sc.Server.Args...), Logger: a.logger()})
+	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: sc.Server.ServeArgs(timeScale), Logger: a.logger()})
 }
 
-func writeResult(path string, result *loadtest.Result) error {
+func writeResult(path string, result any) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetIndent("", "  ")

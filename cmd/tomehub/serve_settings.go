@@ -73,6 +73,7 @@ type serveSettings struct {
 	memoryLimitRatio                     float64
 
 	breakerSettings
+	labSettings
 }
 
 // requestKinds are the ways to show kinds, in the order of pool.Kinds.
@@ -105,6 +106,7 @@ func (c *serveSettings) register(s *settings) {
 	c.registerLife(s)
 	c.registerSupervisor(s)
 	c.registerMemory(s)
+	c.labSettings.register(s)
 }
 
 // registerLibrary makes the settings of opening a library, which `tomehub ingest` has too.
@@ -288,7 +290,7 @@ func (c *serveSettings) validateDatabase() error {
 
 // validate reports every fault that lies between settings, joined.
 func (c *serveSettings) validate() error {
-	faults := []error{c.validateDatabase(), c.serverConfig().Validate(), c.breakerSettings.validate(c.statement)}
+	faults := []error{c.validateDatabase(), c.serverConfig().Validate(), c.breakerSettings.validate(c.statement), c.labSettings.validate(c.dbDSN)}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.listen == c.adminListen && !strings.HasSuffix(c.listen, ":0") {
 		fault("--listen and --admin-listen are both %s: the admin listener needs an address of its own", c.listen)
@@ -341,5 +343,6 @@ func (a *app) loadServe(cmd *cobra.Command, s *settings, c *serveSettings) error
 	if err = errors.Join(err, c.validate()); err != nil {
 		return usageError{err}
 	}
+	c.scaleForLab()
 	return nil
 }
