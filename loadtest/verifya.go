@@ -118,7 +118,7 @@ func connectionTimeout(ctx context.Context, b *bench) (finding, error) {
 	var wg sync.WaitGroup
 	for i := range searches {
 		wg.Go(func() {
-			a, err := b.post(ctx, "/api/search", fmt.Sprintf(`{"query": "being %d"}`, i))
+			a, err := b.post(ctx, "/api/search", fmt.Sprintf(`{"query": %q}`, varied(i)))
 			if err == nil && a.status != http.StatusOK {
 				refused <- a
 			}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +43,7 @@ func (b *bench) profile(ctx context.Context) (*StatementWindow, error) {
 	for round := range 2 {
 		before := b.sent.statements
 		for i := range 30 {
-			if err := count(b.post(ctx, "/api/search", fmt.Sprintf(`{"query": "dasein time %d", "page_size": 5}`, i))); err != nil {
+			if err := count(b.post(ctx, "/api/search", fmt.Sprintf(`{"query": %q, "page_size": 5}`, varied(i)))); err != nil {
 				return nil, err
 			}
 		}
@@ -101,10 +103,18 @@ func mostExecuted(ctx context.Context, b *bench) (finding, error) {
 	return judge(upkeep >= 0 && upkeep <= 20 && most.Executions >= 27, "%s, %d times; %d executions in all, %d told by the answers, the rest is upkeep", most.Name, most.Executions, w.Executions, b.sent.statements)
 }
 
-// isTable tells a step of an SQLite plan that reads a whole table or index of the library.
-func isScan(step string) bool {
+// isScan tells a step of an SQLite plan that reads a whole table of the library: by its name, or by what the statement
+// calls it.
+func isScan(statement, step string) bool {
 	words := strings.Fields(step)
-	return len(words) > 1 && words[0] == "SCAN" && (strings.HasPrefix(words[1], "TOMEHUB_") || len(words[1]) == 1) && !strings.Contains(step, "VIRTUAL TABLE")
+	if len(words) < 2 || words[0] != "SCAN" || strings.Contains(step, "VIRTUAL TABLE") {
+		return false
+	}
+	if strings.HasPrefix(words[1], "TOMEHUB_") {
+		return true
+	}
+	named, err := regexp.MatchString(`(?i)\bTOMEHUB_[A-Z_]+\s+AS\s+`+regexp.QuoteMeta(words[1])+`\b`, statement)
+	return err == nil && named
 }
 
 func tableScans(ctx context.Context, b *bench) (finding, error) {
@@ -126,7 +136,7 @@ func tableScans(ctx context.Context, b *bench) (finding, error) {
 		}
 		explained++
 		for _, step := range plan {
-			if isScan(step) {
+			if isScan(s.SQL, step) {
 				scans = append(scans, s.Name+": "+step)
 			}
 		}
@@ -168,12 +178,12 @@ func topTen(ctx context.Context, b *bench) (finding, error) {
 }
 
 func cacheWorks(ctx context.Context, b *bench) (finding, error) {
-	query := "being " + b.newUser()
-	first, err := b.search(ctx, query, "")
+	more := fmt.Sprintf(`"page_size": %d`, 11+os.Getpid()%80) // at a target, one that nobody asked for yet
+	first, err := b.search(ctx, "being time", more)
 	if err != nil {
 		return finding{}, err
 	}
-	second, err := b.search(ctx, query, "")
+	second, err := b.search(ctx, "being time", more)
 	if err != nil {
 		return finding{}, err
 	}
@@ -182,10 +192,9 @@ func cacheWorks(ctx context.Context, b *bench) (finding, error) {
 }
 
 func cacheKeys(ctx context.Context, b *bench) (finding, error) {
-	mark := b.newUser()
 	variants := []struct{ query, more string }{
-		{"being " + mark, `"page_size": 5`}, {"time " + mark, `"page_size": 5`}, {"being " + mark, `"page_size": 6`},
-		{"being " + mark, `"page_size": 5, "page": 2`}, {"being " + mark, `"page_size": 5, "include_details": true`},
+		{"dasein being", `"page_size": 5`}, {"dasein time", `"page_size": 5`}, {"dasein being", `"page_size": 6`},
+		{"dasein being", `"page_size": 5, "page": 2`}, {"dasein being", `"page_size": 5, "include_details": true`},
 	}
 	var firsts []*searched
 	for i, v := range variants {
@@ -193,7 +202,8 @@ func cacheKeys(ctx context.Context, b *bench) (finding, error) {
 		if err != nil {
 			return finding{}, err
 		}
-		if s.Hit && i != len(variants)-1 { // details may be joined to a page that is kept
+		// Details may be joined to a page that is kept, and at a target somebody may have asked the same.
+		if s.Hit && i != len(variants)-1 && b.spawned != nil {
 			return judge(false, "%s with {%s} is answered from another one's entry", v.query, v.more)
 		}
 		firsts = append(firsts, s)
@@ -209,6 +219,11 @@ func cacheKeys(ctx context.Context, b *bench) (finding, error) {
 		}
 		if !slices.Equal(s.ids(), firsts[i].ids()) || (len(s.Results) > 0 && s.Results[0].Content != firsts[i].Results[0].Content) {
 			return judge(false, "%s with {%s} is answered otherwise the second time", v.query, v.more)
+		}
+	}
+	for _, s := range firsts {
+		if len(s.Results) < 5 {
+			return finding{}, fmt.Errorf("%w: the library has too few matches", errUndecided)
 		}
 	}
 	differ := !slices.Equal(firsts[0].ids(), firsts[1].ids()) && len(firsts[2].Results) == 6 && !slices.Equal(firsts[0].ids(), firsts[3].ids()) && firsts[4].Results[0].Content != ""
@@ -262,7 +277,7 @@ func cacheInvalidated(ctx context.Context, b *bench) (finding, error) {
 }
 
 func cacheLog(ctx context.Context, b *bench) (finding, error) {
-	query := "truth " + b.newUser()
+	const query = "anxiety" // no other check asks for this alone
 	for range 2 {
 		if _, err := b.search(ctx, query, ""); err != nil {
 			return finding{}, err
@@ -270,7 +285,7 @@ func cacheLog(ctx context.Context, b *bench) (finding, error) {
 	}
 	var hit, miss string
 	if _, err := until(ctx, 2*time.Second, func() (bool, error) {
-		hit, miss = b.logged(`"Search cache HIT"`, query), b.logged(`"Search cache MISS"`, query)
+		hit, miss = b.logged(`"Search cache HIT"`, `"query":"`+query+`"`), b.logged(`"Search cache MISS"`, query)
 		return hit != "" && miss != "", nil
 	}); err != nil {
 		return finding{}, err

@@ -340,3 +340,13 @@ func (b *bench) pressure(ctx context.Context, percent float64, lasts time.Durati
 	}
 	return err
 }
+
+// bookWords are words that the passages of the demo library, and most books of philosophy, are full of.
+var bookWords = []string{"dasein", "time", "being", "care", "question", "world", "truth", "horizon", "meaning", "anxiety", "silence", "hammer"}
+
+// varied is the i-th of 132 searches, each of which has matches in the demo library.
+func varied(i int) string {
+	n := len(bookWords)
+	first := i % n
+	return bookWords[first] + " " + bookWords[(first+1+i/n%(n-1))%n]
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,7 +54,7 @@ func (b *bench) acquired(ctx context.Context, do func() error) (read, write int6
 func searchesRead(ctx context.Context, b *bench) (finding, error) {
 	read, write, err := b.acquired(ctx, func() error {
 		for i := range 10 {
-			if _, err := b.search(ctx, fmt.Sprintf("dasein %s %d", b.newUser(), i), ""); err != nil {
+			if _, err := b.search(ctx, varied(i), ""); err != nil {
 				return err
 			}
 		}
@@ -147,11 +148,12 @@ func (b *bench) medianSearch(ctx context.Context) (time.Duration, error) {
 	var mu sync.Mutex // guards took and faults
 	var took []time.Duration
 	var faults []error
+	var n atomic.Int64
 	var wg sync.WaitGroup
 	for range users {
 		wg.Go(func() {
 			for ending.Err() == nil {
-				s, err := b.search(ctx, "dasein "+b.newUser(), `"page_size": 5`)
+				s, err := b.search(ctx, varied(int(n.Add(1))), `"page_size": 5`)
 				mu.Lock()
 				if err != nil {
 					faults = append(faults, err)

@@ -146,7 +146,7 @@ func (b *bench) leaves(ctx context.Context) (*leftSeen, error) {
 	var wg sync.WaitGroup
 	for i := range underWay {
 		wg.Go(func() {
-			s, err := b.search(ctx, fmt.Sprintf("dasein %d", i), "")
+			s, err := b.search(ctx, varied(i), "")
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -156,7 +156,7 @@ func (b *bench) leaves(ctx context.Context) (*leftSeen, error) {
 			}
 		})
 	}
-	put, err := b.do(ctx, http.MethodPut, b.admin+"/lab/fault/memory_pressure", `{"for": "20s", "percent": 87}`, "")
+	put, err := b.do(ctx, http.MethodPut, b.admin+"/lab/fault/memory_pressure", `{"for": "20s", "percent": 87, "own": true}`, "")
 	if err == nil && put.status != http.StatusOK {
 		err = fmt.Errorf("put in memory pressure: the server answered %d", put.status)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -95,7 +96,7 @@ func (b *bench) floodOf(ctx context.Context, service *heldService) (*streamsSeen
 	var wg sync.WaitGroup
 	for i := range floodSize {
 		wg.Go(func() {
-			a, err := b.get(ctx, fmt.Sprintf("/api/search/stream?q=dasein+%d&page_size=5", i))
+			a, err := b.get(ctx, "/api/search/stream?page_size=5&q="+url.QueryEscape(varied(i)))
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -139,7 +140,7 @@ func (b *bench) oneMore(ctx context.Context, service *heldService, seen *streams
 	seen.active, seen.percent, seen.rss = state.Active, m.Memory.Percent, m.Memory.RSS
 	short, cancel := context.WithTimeout(ctx, 3*time.Second) // one that is let in is held, and shows that by then
 	defer cancel()
-	a, err := b.get(short, "/api/search/stream?q=dasein+more&page_size=5")
+	a, err := b.get(short, "/api/search/stream?q=dasein&page_size=5")
 	switch {
 	case err == nil:
 		seen.status, seen.took, seen.retryAfter = a.status, a.took, a.number("Retry-After")
