@@ -40,6 +40,7 @@ type Fault struct {
 	For     string  `json:"for"`               // as asked, such as 10s
 	Factor  float64 `json:"factor,omitempty"`  // of database_slow
 	Percent float64 `json:"percent,omitempty"` // of memory_pressure
+	Own     bool    `json:"own,omitempty"`     // of memory_pressure: it is this process's, so that a restart would help
 	LeftMS  float64 `json:"left_ms"`           // until it ends by itself
 }
 
@@ -95,6 +96,9 @@ func (f Fault) check(statement time.Duration) (time.Duration, error) {
 	case !pressure && f.Percent != 0:
 		add("percent is %v: only memory_pressure has one", f.Percent)
 	}
+	if f.Own && f.Fault != MemoryPressure {
+		add("own is true: only memory_pressure has it")
+	}
 	return lasts, errors.Join(faults...)
 }
 
@@ -132,11 +136,12 @@ func Read(n Name, body io.Reader) (Fault, error) {
 		For     *string  `json:"for"`
 		Factor  *float64 `json:"factor"`
 		Percent *float64 `json:"percent"`
-	}{&f.For, &f.Factor, &f.Percent}
+		Own     *bool    `json:"own"`
+	}{&f.For, &f.Factor, &f.Percent, &f.Own}
 	if err := dec.Decode(&in); err != nil {
 		return f, fmt.Errorf(`read fault: %w; want such as {"for": "10s"}`, err)
 	}
-	if in.For == nil || in.Factor == nil || in.Percent == nil {
+	if in.For == nil || in.Factor == nil || in.Percent == nil || in.Own == nil {
 		return f, errors.New("read fault: null is no value")
 	}
 	if dec.More() {

@@ -195,6 +195,9 @@ func (l *Lab) Memory(r memory.Reading) memory.Reading {
 	defer l.mu.Unlock()
 	if f := l.active(MemoryPressure); f != nil {
 		r.Used, r.Garbage = int64(f.Percent/100*float64(r.Limit)), 0
+		if f.Own {
+			r.RSS = r.Used
+		}
 	}
 	return r
 }

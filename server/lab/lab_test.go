@@ -225,6 +225,8 @@ func TestFaultsAreChecked(t *testing.T) {
 	f("database_down", `{"for":"10s"}`, "")
 	f("database_slow", `{"for":"10s","factor":4}`, "")
 	f("memory_pressure", `{"for":"10s","percent":90}`, "")
+	f("memory_pressure", `{"for":"10s","percent":90,"own":true}`, "")
+	f("database_down", `{"for":"10s","own":true}`, "only memory_pressure has it")
 	f("fire", `{"for":"10s"}`, "want database_down, database_slow, memory_pressure")
 	f("database_down", `{}`, `for is ""`)
 	f("database_down", ``, `want such as {"for": "10s"}`)
