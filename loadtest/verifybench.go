@@ -196,12 +196,16 @@ func (a *reply) number(name string) int {
 
 // health reads one of the health routes.
 func (b *bench) health(ctx context.Context, name string, v any) error {
-	a, err := b.get(ctx, "/api/health/"+name)
+	return b.getInto(ctx, "/api/health/"+name, v)
+}
+
+func (b *bench) getInto(ctx context.Context, path string, v any) error {
+	a, err := b.get(ctx, path)
 	if err != nil {
 		return err
 	}
 	if err := a.into(v); err != nil {
-		return fmt.Errorf("/api/health/%s: %w", name, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (b *bench) leave(ctx context.Context) (seen *leftSeen, err error) {
 		return nil, fmt.Errorf("%w: copy the library: %w", errUndecided, err)
 	}
 	server, err := b.v.start(ctx, slices.Concat([]string{
-		"--phase", "C", "--lab-statement-time", "500ms", "--query-cache=false", "--memory-interval", "100ms", "--data-dir", data, "--drain-timeout", "20s",
+		"--phase", "C", "--lab-statement-time", "1s", "--query-cache=false", "--memory-interval", "100ms", "--data-dir", data, "--drain-timeout", "20s",
 	}, unlimited), nil)
 	if err != nil {
 		return nil, err
@@ -155,6 +155,22 @@ func (b *bench) leaves(ctx context.Context) (*leftSeen, error) {
 				seen.answered++
 			}
 		})
+	}
+	// A request that is on its way when the listener closes is lost to the network, not to the server.
+	_, err = until(ctx, 5*time.Second, func() (bool, error) {
+		var h struct {
+			InFlight int `json:"in_flight"`
+		}
+		if err := b.getInto(ctx, "/api/health", &h); err != nil {
+			return false, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return h.InFlight-1+seen.answered+len(seen.faults) >= underWay, nil
+	})
+	if err != nil {
+		wg.Wait()
+		return nil, err
 	}
 	put, err := b.do(ctx, http.MethodPut, b.admin+"/lab/fault/memory_pressure", `{"for": "20s", "percent": 87, "own": true}`, "")
 	if err == nil && put.status != http.StatusOK {

@@ -74,8 +74,8 @@ func TestVerifyFindsFaults(t *testing.T) {
 			t.Errorf("%q: the verdict is %v", args, r.Verdict)
 		}
 	}
-	f("A", []string{"--rate-limit-search", "0", "--db-pool-size", "20", "--db-pool-timeout", "20s", "--memory-warning", "60", "--memory-critical", "80"},
-		[]string{"A1.1", "A1.4", "A1.5", "A1", "A2.4", "A2.5", "A2", "A3.2", "A3.4", "A3.5", "A3"}, []string{"A1.3", "A2.1", "A2.2", "A2.3"})
+	f("A", []string{"--rate-limit-search", "0", "--rate-limit-global", "0", "--db-pool-size", "20", "--db-pool-timeout", "20s", "--memory-warning", "60", "--memory-critical", "80"},
+		[]string{"A1.1", "A1.4", "A1.5", "A1", "A2.4", "A2.5", "A2", "A3.1", "A3.2", "A3.4", "A3.5", "A3"}, []string{"A1.3", "A2.1", "A2.2", "A2.3"})
 	f("B", []string{"--query-cache=false"}, []string{"B2.1", "B2.2", "B2.3", "B2.4", "B2.5", "B2"}, []string{"B1.2", "B3.1", "B3.4", "B4.3"})
 	f("B", []string{"--cache-ttl-content", "1h"}, []string{"B2.3", "B2"}, []string{"B2.1", "B2.2", "B2.4", "B2.5"})
 	f("B", []string{"--access-path", "five"}, []string{"B3.4", "B3"}, []string{"B3.1", "B3.5", "B4.2"})
