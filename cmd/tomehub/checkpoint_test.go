@@ -81,6 +81,7 @@ func quickly(t *testing.T, moreA, moreB []string) *loadtest.CheckpointResult {
 // The phases as they are. A machine that is busy with other things makes a verdict inconclusive, or the errors of so short
 // a time a few more; statements and connections are what they are everywhere.
 func TestCheckpointsHold(t *testing.T) {
+	slow(t)
 	r := quickly(t, nil, nil)
 	perRequest := func(i int) float64 { return r.Checkpoints[i].Result.Server.Statements.PerRequest }
 	for i, want := range []float64{4.75, 4.75} {
@@ -108,6 +109,7 @@ func TestCheckpointsHold(t *testing.T) {
 // A checkpoint that cannot fail proves nothing: phase A without its connections, phase B without its cache and on the
 // old access path.
 func TestCheckpointsNoticeWhatIsMissing(t *testing.T) {
+	slow(t)
 	r := quickly(t, []string{"--db-pool-size", "20"}, []string{"--query-cache=false", "--access-path", "five"})
 	if got := fmt.Sprint(r.Checkpoints[1].Verdict, r.Checkpoints[2].Verdict); r.Checkpoints[1].Verdict == reports.Pass || r.Checkpoints[2].Verdict == reports.Pass {
 		t.Errorf("a with 20 connections and b without cache: %s, want both to fail", got)

@@ -10,6 +10,14 @@ import (
 	"github.com/tomehub/tomehub/reports"
 )
 
+// slow skips a test that takes a minute of two cores, which is much of what go test ./... may take.
+func slow(t *testing.T) {
+	t.Helper()
+	if os.Getenv("TOMEHUB_SLOW") == "" {
+		t.Skip("SKIPPED: starts a dozen servers and more; make slow, or TOMEHUB_SLOW=1, runs it")
+	}
+}
+
 // verified checks phases against servers with these arguments more.
 func verified(t *testing.T, phases []string, args ...string) *loadtest.VerifyResult {
 	t.Helper()
@@ -53,9 +61,7 @@ func TestVerifyPhase(t *testing.T) {
 
 // A server with a fault fails the lines that are about it, and the task.
 func TestVerifyFindsFaults(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: runs two dozen servers")
-	}
+	slow(t)
 	f := func(phase string, args, failing, passing []string) {
 		t.Helper()
 		r := verified(t, []string{phase}, args...)
