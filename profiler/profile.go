@@ -119,7 +119,7 @@ func Run(ctx context.Context, src Source, opt Options) (*Profile, error) {
 	if opt.Lifetime {
 		return lifetime(ctx, src, opt)
 	}
-	if err := opt.longEnough(src.Kind(), opt.Duration); err != nil {
+	if err := opt.CheckWindow(src.Kind(), opt.Duration); err != nil {
 		return nil, err
 	}
 	before, err := take(ctx, src, nil)
@@ -223,7 +223,7 @@ func Between(before, after Snapshot, opt Options) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := opt.longEnough(after.Kind, window); err != nil {
+	if err := opt.CheckWindow(after.Kind, window); err != nil {
 		return nil, fmt.Errorf("compare snapshots: %w", err)
 	}
 	return p.finish(after.Details), nil
@@ -237,7 +237,8 @@ func (p *Profile) finish(details map[string]Detail) *Profile {
 	return p
 }
 
-func (o Options) longEnough(kind Kind, window time.Duration) error {
+// CheckWindow refuses, with an ErrShort, a window that is too short for what the kind of source counts.
+func (o Options) CheckWindow(kind Kind, window time.Duration) error {
 	if kind == Oracle && window < MinOracleWindow && !o.Force {
 		return fmt.Errorf("%w: it is %v, and --duration wants at least %v; --force takes it all the same", ErrShort, window, MinOracleWindow)
 	}

@@ -84,6 +84,7 @@ func TestDecode(t *testing.T) {
 	f(`{}`, "no schema_version")
 	f(`{"schema_version":2}`, "schema_version is 2, and this tomehub reads 1")
 	f(`{"schema_version":1,"started_at":"2026-03-01T08:00:00Z"}`, "no started_at or no now")
+	f(head+`,"tables":[]}`, "--compare takes") // a report
 	f(`{"schema_version":1,"now":"yesterday"}`, "now: ")
 	f(head, "EOF")                                           // cut off
 	f(head+`,"statements":[{"name":"a"}`, "EOF")             // cut off

@@ -99,7 +99,7 @@ func Watch(ctx context.Context, src Source, cfg WatchConfig, show func(Interval)
 	}
 }
 
-// intervalLongEnough is longEnough in the words of a watch.
+// intervalLongEnough is CheckWindow in the words of a watch.
 func (c WatchConfig) intervalLongEnough(kind Kind) error {
 	if kind == Oracle && c.Interval < MinOracleWindow && !c.Force {
 		return fmt.Errorf("%w: --interval is %v and wants at least %v; --force takes it all the same", ErrShort, c.Interval, MinOracleWindow)

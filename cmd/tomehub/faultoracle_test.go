@@ -101,6 +101,9 @@ func (site *oracleSite) bouts(t *testing.T) []*bout {
 // way that one does. No answer is ever wrong; what is refused says why; books that were acknowledged are
 // there, once; and five seconds after each fault all is as before.
 func TestFaultOracle(t *testing.T) {
+	if !fullFaults() {
+		slow(t)
+	}
 	if testing.Short() {
 		t.Skip("a server under load through five faults takes a minute; run without -short, or make faults")
 	}

@@ -62,6 +62,9 @@ func (c *profileSettings) choose(s *settings, saved bool) error {
 	}
 	if c.oracle && !saved {
 		faults = append(faults, c.db.oracle().Check())
+		if c.save == "" && !c.watch && !c.lifetime { // better now than after a login
+			faults = append(faults, c.options().CheckWindow(profiler.Oracle, c.duration))
+		}
 	}
 	return errors.Join(faults...)
 }

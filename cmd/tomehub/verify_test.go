@@ -48,9 +48,7 @@ func byID(r *loadtest.VerifyResult) map[string]loadtest.VerifyLine {
 
 // Phase C holds all that resilience is about, and takes a few seconds.
 func TestVerifyPhase(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: runs six servers")
-	}
+	slow(t)
 	r := verified(t, []string{"C"})
 	for _, l := range r.Lines {
 		if l.Status != loadtest.Passed && l.ID != "C1" && l.ID != "C1.5" { // which compares times
