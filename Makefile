@@ -34,6 +34,9 @@ bench-http: ## a cached search against a bare gin handler, per CPU second (needs
 faults: ## faults of processes, databases and clients in their long form (many minutes)
 	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
 
+slow: ## checkpoints and checklists against servers that lack what they are about (three minutes)
+	TOMEHUB_SLOW=1 $(GO) test -count=1 -run '^(TestCheckpoints|TestVerify)' -v ./cmd/tomehub
+
 oracle: ## the free edition of Oracle in a container, for `make live` (needs docker compose)
 	docker compose -f deploy/compose.oracle.yaml up --detach --wait
 	docker compose -f deploy/compose.oracle.yaml exec -T oracle sh -c '{ echo "ALTER SESSION SET CONTAINER = FREEPDB1;"; cat; } | sqlplus -s / as sysdba' < docs/oracle-grants.sql

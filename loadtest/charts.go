@@ -51,11 +51,16 @@ func (r *Result) lasted() float64 {
 // mostSpans bounds the shaded stretches of a chart, so that each can have its letter.
 const mostSpans = 10
 
-// spans are the warm-up and the times in which a breaker was not closed.
+// spans are the warm-up, the faults put in, and the times in which a breaker was not closed.
 func (r *Result) spans() []reports.Span {
 	var all []reports.Span
 	if r.WarmUpS > 0 {
 		all = append(all, reports.Span{From: 0, To: min(r.WarmUpS, r.lasted()), Label: "warm-up"})
+	}
+	for _, f := range r.Faults {
+		if f.Error == "" && len(all) < mostSpans {
+			all = append(all, reports.Span{From: f.AtS, To: min(f.AtS+f.ForS, r.lasted()), Label: "fault " + f.Fault})
+		}
 	}
 	if r.Server == nil {
 		return all

@@ -52,6 +52,7 @@ type metric struct {
 	// says why there is none. A metric of the server without route is of all steps.
 	server func(*stretch) (float64, string)
 	route  func(*stretch, *Step) (float64, string)
+	result func(*Result) (float64, string) // unless nil, takes the metric from the whole result
 }
 
 // metrics are all that a check may name.
@@ -59,6 +60,7 @@ var metrics = makeMetrics()
 
 func makeMetrics() map[string]metric {
 	all := serverMetrics()
+	maps.Copy(all, faultMetrics())
 	maps.Copy(all, map[string]metric{
 		"error_rate":   {unit: unitPercent, of: func(f *Figures) float64 { return f.ErrorRate }},
 		"failed_rate":  {unit: unitPercent, of: func(f *Figures) float64 { return f.FailedRate }},
@@ -150,7 +152,7 @@ func (m metric) measured(f *Figures) (v float64, reason string) {
 // name is what the check is called in reports.
 func (c Check) name() string {
 	name := "all requests"
-	if metrics[c.Metric].server != nil {
+	if m := metrics[c.Metric]; m.server != nil || m.result != nil {
 		name = "the server"
 	}
 	if c.Step != "" {
@@ -236,6 +238,8 @@ func (c Check) scaled(f float64) Check {
 // formatMS writes a time given in milliseconds: 0.42ms, 12.3ms, 1.23s.
 func formatMS(ms float64) string {
 	switch {
+	case math.IsInf(ms, 1):
+		return "never"
 	case ms >= 1000:
 		return trimZeros(strconv.FormatFloat(ms/1000, 'f', 2, 64)) + "s"
 	case ms >= 10:

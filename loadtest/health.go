@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	machinecpu "github.com/shirou/gopsutil/v3/cpu"
 	"github.com/shirou/gopsutil/v3/process"
 )
 
@@ -24,15 +25,23 @@ type Generator struct {
 	InTime      int64    `json:"in_time,omitempty"`  // of these, those whose first request left in the measured time
 	Exhausted   int64    `json:"exhausted"`          // requests that this machine could not send
 	Problems    []string `json:"problems,omitempty"` // why the figures are not to be trusted
+	// MachinePercent is what all processes used of all CPUs. Busy is set when server and generator shared a machine that
+	// had none left: the server may then have failed for want of it.
+	MachinePercent float64 `json:"machine_cpu_percent"`
+	Busy           string  `json:"busy,omitempty"`
 }
+
+// mostBusy is the percent of all CPUs in use from which a machine that is shared has none left.
+const mostBusy = 85
 
 // leastReached is the share of the asked rate that must have been sent for a run to count as one at that rate.
 const leastReached = 0.95
 
 // usage is what this process used up to a moment.
 type usage struct {
-	at  time.Duration
-	cpu time.Duration
+	at         time.Duration
+	cpu        time.Duration
+	busy, idle float64 // of the whole machine, CPU seconds; 0 when not to be had
 }
 
 // A gauge watches this process during a run.
@@ -40,6 +49,8 @@ type gauge struct {
 	warm, end time.Duration
 	cpus      int
 	read      func() (cpu time.Duration, rss uint64, err error)
+	machine   func() (busy, idle float64)
+	shared    bool // with the server
 
 	mu          sync.Mutex // guards all below
 	first, last usage      // in the measured time; first.at is -1 before
@@ -48,7 +59,7 @@ type gauge struct {
 }
 
 func newGauge(warm, end time.Duration, cpus int) *gauge {
-	return &gauge{warm: warm, end: end, cpus: cpus, read: readProcess, first: usage{at: -1}}
+	return &gauge{warm: warm, end: end, cpus: cpus, read: readProcess, machine: readMachine, first: usage{at: -1}}
 }
 
 // readProcess reads this process's CPU time and resident memory.
@@ -68,9 +79,20 @@ func readProcess() (time.Duration, uint64, error) {
 	return time.Duration((times.User + times.System) * float64(time.Second)), memory.RSS, nil
 }
 
+// readMachine reads the CPU seconds of the whole machine; where they cannot be read, nothing is concluded from them.
+func readMachine() (busy, idle float64) {
+	all, err := machinecpu.Times(false)
+	if err != nil || len(all) == 0 {
+		return 0, 0
+	}
+	t := all[0]
+	idle = t.Idle + t.Iowait
+	return t.User + t.System + t.Nice + t.Irq + t.Softirq + t.Steal, idle
+}
+
 // sample is called often. It keeps the first and the last reading of the measured time.
 func (g *gauge) sample(now time.Duration) {
-	cpu, rss, err := g.read()
+	used, rss, err := g.read()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err != nil {
@@ -81,7 +103,10 @@ func (g *gauge) sample(now time.Duration) {
 	if now < g.warm || now > g.end {
 		return
 	}
-	g.last = usage{at: now, cpu: cpu}
+	g.last = usage{at: now, cpu: used}
+	if g.machine != nil {
+		g.last.busy, g.last.idle = g.machine()
+	}
 	if g.first.at < 0 {
 		g.first = g.last
 	}
@@ -93,6 +118,15 @@ func (g *gauge) percent() float64 {
 		return 0
 	}
 	return 100 * (g.last.cpu - g.first.cpu).Seconds() / ((g.last.at - g.first.at).Seconds() * float64(g.cpus))
+}
+
+// machinePercent is the share of all CPUs that all processes used between the first and the last sample.
+func (g *gauge) machinePercent() float64 {
+	busy, idle := g.last.busy-g.first.busy, g.last.idle-g.first.idle
+	if busy < 0 || idle < 0 || busy+idle <= 0 {
+		return 0
+	}
+	return 100 * busy / (busy + idle)
 }
 
 // report fills in what the gauge saw, and judges the generator.
@@ -111,6 +145,9 @@ func (g *gauge) report(out *Generator, bounds GeneratorBounds) {
 	}
 	if out.Exhausted > 0 {
 		problem("the generator's machine ran out of ports or files for %d requests", out.Exhausted)
+	}
+	if out.MachinePercent = g.machinePercent(); g.shared && out.MachinePercent > mostBusy {
+		out.Busy = fmt.Sprintf("server and generator share this machine, and its CPUs were busy to %.0f%%, above %d%%", out.MachinePercent, mostBusy)
 	}
 	if g.err != nil {
 		problem("the generator could not watch itself: %v", g.err)

@@ -80,6 +80,7 @@ func virtual(ctx context.Context, t testing.TB, text string, server fakeServer, 
 // idle makes the gauge see a process that uses next to nothing: time in a bubble passes while no CPU time does.
 func idle(g *gauge) {
 	g.read = func() (time.Duration, uint64, error) { return 0, 1 << 20, nil }
+	g.machine = nil
 }
 
 // oneStep is the simplest flow.

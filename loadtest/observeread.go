@@ -31,9 +31,8 @@ var errNotTomehub = errors.New("is no TomeHub")
 // A reading is what a server said at one moment. What it did not tell is nil.
 type reading struct {
 	at      time.Duration // since the run began: the middle of the poll
-	took    time.Duration
-	started string // when its process began; "" when it does not say
-	version string // of the admin listener, or of the first poll
+	started string        // when its process began; "" when it does not say
+	version string        // of the admin listener, or of the first poll
 	phase   string
 
 	counts map[string]int64   // since the process began

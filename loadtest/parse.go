@@ -51,6 +51,12 @@ func (p *parser) scenario(s *section) {
 	p.slow = s.duration("slow_after", 0, time.Millisecond, maxTimeout)
 	p.s.PerUser = s.word("connections", "shared", "shared", "per_user") == "per_user"
 	p.s.Think = p.pause(s.get("think"), "think")
+	if n := s.get("pace"); n != nil {
+		p.s.Pace = p.pause(n, "pace")
+		if s.has("arrivals") {
+			p.faultf(n, "pace belongs to users: visitors come at the rate of arrivals")
+		}
+	}
 	p.server(s.get("server"))
 	p.load(s)
 	p.identity(s.get("identity"))
@@ -58,17 +64,9 @@ func (p *parser) scenario(s *section) {
 	p.feeders(s.get("feeders"))
 	p.s.headers = p.headers(s, scope{feeders: p.feederScope()})
 	p.flows(s)
+	p.injected(s)
 	p.checks(s)
 	p.expected(s)
-	s.close()
-}
-
-func (p *parser) server(n *yaml.Node) {
-	if n == nil {
-		return
-	}
-	s := p.section(n, "server")
-	p.s.Server = Server{Phase: s.word("phase", "", "baseline", "A", "B", "C", "D"), Args: s.texts("args")}
 	s.close()
 }
 
@@ -359,6 +357,14 @@ func (p *parser) metric(s *section) (name, step string, known bool) {
 	}
 	if m := metrics[name]; step != "" && m.server != nil && m.route == nil {
 		p.faultf(s.values["step"], "%s: the server knows no steps; only server.requests and server.statements… can be of the route that a step asks", s.name)
+	}
+	if metrics[name].result != nil {
+		if len(p.s.Faults) == 0 {
+			p.faultf(s.values["metric"], "%s: %s is of faults, and the scenario has none", s.name, name)
+		}
+		if step != "" || s.has("window") {
+			p.faultf(s.node, "%s: %s is of the whole run and has neither step nor window", s.name, name)
+		}
 	}
 	return name, step, known
 }

@@ -150,7 +150,7 @@ func TestParseFaults(t *testing.T) {
 	top("users: {count: 5}\n", `x.yaml:8: scenario: key "users" is there twice`)
 	top("arrivals: {rate: 5/s}\n", "x.yaml:8: scenario: users and arrivals exclude each other")
 	top("surprise: 1\n", `x.yaml:8: scenario: unknown key "surprise"; known: arrivals, checks, connections, description, duration, expected, `+
-		"feeders, flows, generator, headers, identity, server, slow_after, think, timeout, title, users, version, warm_up")
+		"faults, feeders, flows, generator, headers, identity, pace, server, slow_after, think, timeout, title, users, version, warm_up")
 	top("warm_up: 5\n", `x.yaml:8: scenario: warm_up is "5", must be a time with a unit, such as 30s or 1m30s`)
 	top("warm_up: -5s\n", "x.yaml:8: scenario: warm_up is -5s, must be from 0s to 168h0m0s")
 	top("warm_up: [5s]\n", "x.yaml:8: scenario: warm_up must be a time with a unit, such as 30s")
@@ -162,7 +162,20 @@ func TestParseFaults(t *testing.T) {
 	top("headers: {A: \"{{\"}\n", "x.yaml:8: scenario headers: {{ without }}")
 	top("server: {phase: E, port: 1}\n",
 		`x.yaml:8: server: phase is "E", must be one of baseline, A, B, C, D`,
-		`x.yaml:8: server: unknown key "port"; known: args, phase`)
+		`x.yaml:8: server: unknown key "port"; known: args, lab, phase`)
+	top("server: {phase: A, lab: {seed: -1}}\n", "x.yaml:8: server lab: statement_time is missing",
+		`x.yaml:8: server lab: seed is "-1", must be a whole number from 0 to 1000000000`)
+	top("pace: {min: 2s, max: 1s}\n", "x.yaml:8: pace: min must not be above max")
+	step("{name: s, get: /, pace: soon}", `x.yaml:7: pace: pace is "soon", must be a time with a unit, such as 30s or 1m30s`)
+	top("faults: [{fault: fire, at: 1s, for: 1s}]\n", `x.yaml:8: fault: fault is "fire", must be one of database_down, database_slow, memory_pressure`)
+	top("faults: [{fault: database_down}]\n", "x.yaml:8: fault: at is missing", "x.yaml:8: fault: for is missing")
+	top("faults: [{fault: database_down, at: 8s, for: 3s}]\n", "x.yaml:8: fault database_down: ends after 11s, the measured time is 10s")
+	top("faults: [{fault: database_down, at: 1s, for: 1s, factor: 2}]\n", "x.yaml:8: fault database_down: factor belongs to database_slow, which needs it")
+	top("faults: [{fault: database_slow, at: 1s, for: 1s}]\n", "x.yaml:8: fault database_slow: factor belongs to database_slow, which needs it")
+	top("faults: [{fault: memory_pressure, at: 1s, for: 1s}]\n", "x.yaml:8: fault memory_pressure: percent belongs to memory_pressure, which needs it")
+	top("checks: [{metric: fault.seen, at_most: 1s, why: w}]\n", "x.yaml:8: check: fault.seen is of faults, and the scenario has none")
+	top("faults: [{fault: database_down, at: 1s, for: 1s}]\nchecks: [{metric: fault.seen, at_most: 1s, window: 1s, why: w}]\n",
+		"x.yaml:9: check: fault.seen is of the whole run and has neither step nor window")
 	top("generator: {max_cpu: 120%}\n", `x.yaml:8: generator: max_cpu is "120%", must be a number with % from 1 to 100`)
 	top("think: {min: 2s, max: 1s}\n", "x.yaml:8: think: min must not be above max")
 	top("think: {min: 2s, mean: 1s}\n", "x.yaml:8: think: give min and max, or mean")
@@ -173,7 +186,7 @@ func TestParseFaults(t *testing.T) {
 	top("feeders: {q: {values: [a], zipf: 1}}\n", "x.yaml:8: feeder q: zipf is the exponent of pick: zipf")
 	top("feeders: {q: {file: q.txt}}\n", "x.yaml:8: feeder q: read q.txt: this scenario was not read from a directory; give values in place of the file")
 	top("a: &x 1\nb: *x\n", `x.yaml:8: scenario: unknown key "a"; known: arrivals, checks, connections, description, duration, expected, `+
-		"feeders, flows, generator, headers, identity, server, slow_after, think, timeout, title, users, version, warm_up",
+		"faults, feeders, flows, generator, headers, identity, pace, server, slow_after, think, timeout, title, users, version, warm_up",
 		"x.yaml:9: scenario: aliases and merges are not part of a scenario file")
 
 	users := func(users string, want ...string) {

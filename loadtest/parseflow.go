@@ -57,6 +57,13 @@ func (p *parser) step(s *section, known map[string]int, picks *[]pick) *Step {
 		pause := p.pause(n, "think")
 		st.Think = &pause
 	}
+	if n := s.get("pace"); n != nil {
+		pause := p.pause(n, "pace")
+		st.Pace = &pause
+		if p.s.Arrivals != nil {
+			p.faultf(n, "%s: pace belongs to users: visitors come at the rate of arrivals", s.name)
+		}
+	}
 	p.expect(s.get("expect"), st)
 	p.takes(s.get("take"), st, known, picks)
 	if st.Method == http.MethodHead && len(st.reads) > 0 {

@@ -29,6 +29,9 @@ func (r *Result) Report() reports.Report {
 	if len(r.Errors) > 0 {
 		out.Tables = append(out.Tables, r.errorTable())
 	}
+	if len(r.Faults) > 0 {
+		out.Tables = append(out.Tables, r.faultTable())
+	}
 	out.Tables = append(out.Tables, r.serverTables()...)
 	return out
 }
@@ -92,6 +95,30 @@ func (r *Result) errorTable() reports.Table {
 	}
 	for _, e := range r.Errors {
 		t.Rows = append(t.Rows, []string{e.Kind.String(), strconv.FormatInt(e.Count, 10), formatNumber(e.Percent) + "%", e.Example})
+	}
+	return t
+}
+
+func (r *Result) faultTable() reports.Table {
+	t := reports.Table{
+		Name: "faults", Caption: "Faults put in, and when the server's own health showed them",
+		Columns: []reports.Column{
+			{Name: "Fault"}, {Name: "At", Align: reports.Right}, {Name: "For", Align: reports.Right},
+			{Name: "Seen after", Align: reports.Right}, {Name: "Over after", Align: reports.Right}, {Name: "First seen as"},
+		},
+	}
+	after := func(ms *float64) string {
+		if ms == nil {
+			return "not seen"
+		}
+		return formatMS(*ms)
+	}
+	for _, f := range r.Faults {
+		row := []string{f.Fault, formatMS(1000 * f.AtS), formatMS(1000 * f.ForS), after(f.SeenMS), after(f.OverMS), f.SeenBy}
+		if f.Error != "" {
+			row = []string{f.Fault, "", formatMS(1000 * f.ForS), "", "", f.Error}
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }

@@ -113,6 +113,10 @@ func TestChartsShareOneAxis(t *testing.T) {
 	if got := open.spans(); len(got) != 2 || got[1] != (reports.Span{From: 2, To: 9, Label: "breaker database"}) {
 		t.Errorf("a breaker that stays open: %+v", got)
 	}
+	open.Faults = []FaultFigures{{Fault: "database_down", AtS: 5, ForS: 10}, {Fault: "database_slow", Error: "no lab"}}
+	if got := open.spans(); len(got) != 3 || got[1] != (reports.Span{From: 5, To: 9, Label: "fault database_down"}) {
+		t.Errorf("faults: %+v", got)
+	}
 }
 
 // stoppedSample is a run that a check stops, without an observer.

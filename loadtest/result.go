@@ -42,6 +42,7 @@ type Result struct {
 	Environment   Environment      `json:"environment"`
 	WarmUp        int64            `json:"warm_up_requests"` // left out of all figures
 	Canceled      int64            `json:"canceled"`         // cut off by the end of the run
+	Faults        []FaultFigures   `json:"faults,omitempty"`
 	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
 	Server   *ServerFigures `json:"server,omitempty"`
 	NoServer string         `json:"no_server,omitempty"`
@@ -99,6 +100,9 @@ func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 	}
 	r.health(out, min(ended, s.Total()))
 	r.server(out, min(ended, s.Total()))
+	if r.injector != nil {
+		out.Faults = r.injector.result()
+	}
 	r.judge(out)
 	out.settle(cause)
 	return out, nil
@@ -191,6 +195,8 @@ func (r *run) judge(out *Result) {
 func (r *run) measure(out *Result, name, step string) (float64, string) {
 	m := metrics[name]
 	switch {
+	case m.result != nil:
+		return m.result(out)
 	case m.server == nil:
 		return m.measured(out.of(step))
 	case r.observer == nil:
@@ -215,7 +221,8 @@ func (r *Result) of(step string) *Figures {
 //
 // A generator that was the bottleneck proves nothing, so neither Pass nor Fail of its checks stands. A rate that was not
 // reached takes away a Pass but leaves a Fail: what fails at less than the asked load fails at the asked load as well. An
-// interrupted run proves nothing either, unless it was a check that stopped it.
+// interrupted run proves nothing either, unless it was a check that stopped it. A machine that server and generator share
+// and that had no CPU left takes away a Fail and leaves a Pass: what holds with less holds with more.
 func (r *Result) settle(cause error) {
 	var aborted abortError
 	switch {
@@ -231,6 +238,14 @@ func (r *Result) settle(cause error) {
 	if share := r.Generator.reached(); share < leastReached {
 		r.doubt(fmt.Sprintf("%d of %d visitors were sent in time (%.1f%%), the asked rate needs %.0f%%",
 			r.Generator.InTime, r.Generator.Asked, 100*share, 100*leastReached), false)
+	}
+	if busy := r.Generator.Busy; busy != "" && reports.Overall(r.Checks) == reports.Fail {
+		r.Reasons = append(r.Reasons, busy)
+		for i := range r.Checks {
+			if c := &r.Checks[i]; c.Verdict == reports.Fail {
+				c.Verdict, c.Reason = reports.Inconclusive, c.Reason+"; "+busy
+			}
+		}
 	}
 	r.Verdict = reports.Overall(r.Checks)
 }

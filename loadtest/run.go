@@ -33,6 +33,9 @@ type Config struct {
 	Duration time.Duration
 	// Version of the program, for the result.
 	Version string
+	// Shared says that the server runs on this machine. Where all CPUs are busy, whoever it may be with, nothing that
+	// failed is then held against the server.
+	Shared bool
 	// AdminURL is the admin listener of the server, such as http://127.0.0.1:5002. With it the result tells requests and
 	// statements as the server counted them; "" has only what the public health routes tell.
 	AdminURL string
@@ -108,6 +111,7 @@ type run struct {
 	closes []func() // connections of users
 
 	observer *observer // nil when nobody observes
+	injector *injector // nil when the scenario has no faults
 }
 
 func newRun(cfg Config) (*run, error) {
@@ -135,9 +139,11 @@ func newRun(cfg Config) (*run, error) {
 	r.ex = &exchange{users: make([]*user, r.scn.slots()), clock: r.clock}
 	r.col = newCollector(r.scn, r.present, func(reason string) { r.cancel(abortError(reason)) })
 	r.gauge = newGauge(r.scn.WarmUp, r.scn.Total(), runtime.GOMAXPROCS(0))
+	r.gauge.shared = cfg.Shared
 	if cfg.gauge != nil {
 		cfg.gauge(r.gauge)
 	}
+	r.injector = newInjector(r.scn, cfg.Target, cfg.AdminURL, cfg.TimeScale, r.clock, cfg.observer)
 	if cfg.transport == nil || cfg.observer != nil {
 		r.observer = newObserver(&cfg, r.scn, target, admin, r.clock, r.col.abort)
 	}
@@ -216,6 +222,9 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	var wg sync.WaitGroup
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { r.watch(watching) })
+	if r.injector != nil {
+		wg.Go(func() { r.injector.run(watching) })
+	}
 	a := &attack{agenda: r.agenda, users: r.ex.users, exchange: r.ex, began: r.began, perResult: r.answered}
 	a.run(inside)
 	ended := r.clock()
@@ -266,7 +275,7 @@ func (r *run) people(ctx context.Context) {
 func (r *run) answered(u *user, sent time.Duration) {
 	first := r.scn.Arrivals != nil && u.step == 0 && u.repeat == 0
 	r.col.add(u, sent, first)
-	at := u.call.answered + u.pause(u.call.step)
+	at := u.next()
 	if u.advance() {
 		r.agenda.push(u, at)
 		return

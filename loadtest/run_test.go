@@ -307,3 +307,35 @@ func TestDurationTakesTheScenariosPlace(t *testing.T) {
 		}
 	})
 }
+
+// On a machine that has no CPU left, what fails is not held against a server on the same machine; what holds, holds.
+func TestBusyMachine(t *testing.T) {
+	f := func(shared bool, busy float64, below string, want reports.Verdict, why string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWatcher(100 * time.Millisecond)
+			text := "users: {count: 1}\nchecks: [{metric: max, below: " + below + ", why: w}]" + oneStep
+			r := virtual(context.Background(), t, text, w.serve, func(c *Config) {
+				c.Shared = shared
+				c.gauge = func(g *gauge) {
+					idle(g)
+					began := time.Now()
+					g.machine = func() (float64, float64) {
+						s := time.Since(began).Seconds()
+						return busy * s, (1 - busy) * s
+					}
+				}
+			})
+			if r.Verdict != want || (len(r.Reasons) > 0) != (want == reports.Inconclusive) {
+				t.Errorf("%s: %v %q, want %v", why, r.Verdict, r.Reasons, want)
+			}
+			if math.Abs(r.Generator.MachinePercent-100*busy) > 1 {
+				t.Errorf("%s: the machine was busy to %.0f%%", why, r.Generator.MachinePercent)
+			}
+		})
+	}
+	f(true, 0.97, "50ms", reports.Inconclusive, "a fail on a busy machine")
+	f(true, 0.97, "1s", reports.Pass, "a pass on a busy machine")
+	f(true, 0.5, "50ms", reports.Fail, "a fail on one with room")
+	f(false, 0.97, "50ms", reports.Fail, "the server is elsewhere: it has no part in this machine")
+}

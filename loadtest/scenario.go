@@ -42,12 +42,16 @@ type Scenario struct {
 	Users       *Users        // the closed model; exactly one of Users and Arrivals is set
 	Arrivals    *Arrivals     // the open model
 	Think       Pause         // after each answer, unless the step has its own
-	Identity    Identity
-	PerUser     bool // every user keeps connections of its own
-	Generator   GeneratorBounds
-	Flows       []Flow
-	Checks      []Check
-	Expected    []Expected
+	// Pace is the least time from when a user asked to when it asks again; Think comes on top only where the answer was
+	// that late. Users who want an answer every three seconds wait for slow ones, and do not hurry for quick ones.
+	Pace      Pause
+	Faults    []Fault // put in during the run
+	Identity  Identity
+	PerUser   bool // every user keeps connections of its own
+	Generator GeneratorBounds
+	Flows     []Flow
+	Checks    []Check
+	Expected  []Expected
 
 	headers []headerTemplate
 	feeders []*feeder
@@ -58,6 +62,7 @@ type Scenario struct {
 type Server struct {
 	Phase string   // "" leaves the server's default
 	Args  []string // further arguments of "tomehub serve"
+	Lab   *Lab     // nil: statements take the time they take
 }
 
 // Users is the closed model: as many users as the curve says, each waiting for its answer and thinking before it asks
@@ -113,6 +118,7 @@ type Step struct {
 	Path      string // the template as written
 	Repeat    int
 	Think     *Pause // after each answer; nil takes the scenario's
+	Pace      *Pause // likewise
 	Timeout   time.Duration
 	SlowAfter time.Duration // an answer later than this is a failure; 0 has no such bound
 	Expect    Expect
@@ -267,6 +273,7 @@ func (s *Scenario) scaled(f float64) *Scenario {
 	}
 	c := *s
 	c.WarmUp, c.Duration, c.Think = scale(s.WarmUp, f), scale(s.Duration, f), s.Think.scaled(f)
+	c.Pace, c.Faults = s.Pace.scaled(f), scaledFaults(s.Faults, f)
 	if s.Users != nil {
 		u := Users{Stages: scaleStages(s.Users.Stages, f, 1)}
 		u.curve = newCurve(0, u.Stages)
@@ -288,6 +295,10 @@ func (s *Scenario) scaled(f float64) *Scenario {
 			if st.Think != nil {
 				p := st.Think.scaled(f)
 				copied.Think = &p
+			}
+			if st.Pace != nil {
+				p := st.Pace.scaled(f)
+				copied.Pace = &p
 			}
 			c.Flows[i].Steps[j], c.steps[st.index] = &copied, &copied
 		}

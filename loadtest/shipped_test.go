@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -22,48 +23,97 @@ func TestShippedScenarios(t *testing.T) {
 			t.Errorf("%s: has no description", s.Name)
 		}
 	}
-	if diff := cmp.Diff([]string{"checkpoint-a", "checkpoint-before", "plain-http", "smoke"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"checkpoint-a", "checkpoint-b", "checkpoint-before", "checkpoint-beyond", "checkpoint-c", "checkpoint-d", "plain-http", "smoke"}, names); diff != "" {
 		t.Errorf("shipped scenarios (-want +got):\n%s", diff)
 	}
 }
 
-// The checkpoints are comparable because their users do the same things.
-func TestCheckpointsHaveOneUserModel(t *testing.T) {
-	fsys := os.DirFS("../scenarios")
-	type model struct {
-		Think Pause
-		Flows []Flow
-	}
-	var first *model
-	for _, name := range []string{"checkpoint-before.yaml", "checkpoint-a.yaml"} {
-		s, err := Load(fsys, name)
+// shippedCheckpoints are in the order of the plan.
+func shippedCheckpoints(t *testing.T) []*Scenario {
+	t.Helper()
+	var all []*Scenario
+	for _, name := range []string{"before", "a", "b", "c", "d", "beyond"} {
+		s, err := Load(os.DirFS("../scenarios"), "checkpoint-"+name+".yaml")
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &model{Think: s.Think, Flows: s.Flows}
+		all = append(all, s)
+	}
+	return all
+}
+
+// The checkpoints are comparable because their users do the same things. They differ in the server, the number of users,
+// how long they measure, their checks, and, from phase C on, in streams, ingests and faults beside these users.
+func TestCheckpointsHaveOneUserModel(t *testing.T) {
+	type model struct {
+		WarmUp, Timeout, SlowAfter time.Duration
+		Think, Pace                Pause
+		Ramp                       time.Duration
+		Flow                       Flow
+		Headers                    []headerTemplate
+		Feeders                    []*feeder
+		Lab                        *Lab
+	}
+	opt := cmp.AllowUnexported(Flow{}, Step{}, template{}, part{}, headerTemplate{}, take{}, pathPart{}, FieldCheck{}, feeder{}, Pause{})
+	var first *model
+	var beside []Flow
+	for i, s := range shippedCheckpoints(t) {
+		m := &model{
+			WarmUp: s.WarmUp, Timeout: s.steps[0].Timeout, SlowAfter: s.steps[0].SlowAfter, Think: s.Think, Pace: s.Pace,
+			Ramp: s.Users.Stages[0].For, Flow: s.Flows[0], Headers: s.headers, Feeders: s.feeders, Lab: s.Server.Lab,
+		}
 		if first == nil {
 			first = m
-			continue
 		}
-		opt := cmp.AllowUnexported(Flow{}, Step{}, template{}, part{}, headerTemplate{}, take{}, pathPart{}, FieldCheck{})
 		if diff := cmp.Diff(first, m, opt); diff != "" {
-			t.Errorf("%s has other users than checkpoint-before:\n%s", name, diff)
+			t.Errorf("%s has other users than checkpoint-before:\n%s", s.Name, diff)
+		}
+		switch {
+		case i < 3 && len(s.Flows) != 1:
+			t.Errorf("%s has %d flows, want the users' alone: streams and ingests come with phase C", s.Name, len(s.Flows))
+		case i == 3:
+			beside = s.Flows[1:]
+		case i > 3:
+			if diff := cmp.Diff(beside, s.Flows[1:], opt); diff != "" {
+				t.Errorf("%s has other streams and ingests than checkpoint-c:\n%s", s.Name, diff)
+			}
 		}
 	}
 }
 
-// The plan's limit of 1,000 requests a minute from one address must not turn a checkpoint that is run from one machine
-// into a test of the limit.
-func TestCheckpointsStayBelowTheAddressLimit(t *testing.T) {
-	for _, name := range []string{"checkpoint-before.yaml", "checkpoint-a.yaml"} {
-		s, err := Load(os.DirFS("../scenarios"), name)
-		if err != nil {
-			t.Fatal(err)
+// The plan's users, of both its tables: where they disagree the greater number, but for phase A.
+func TestCheckpointsHaveThePlansUsers(t *testing.T) {
+	var got []string
+	for _, s := range shippedCheckpoints(t) {
+		got = append(got, s.Server.Phase+" "+s.Load())
+	}
+	want := []string{
+		"baseline 100 users (all after 15s)", "A 100 users (all after 15s)", "B 200 users (all after 15s)",
+		"C 250 users (all after 15s)", "D 300 users (all after 15s)", "D 500 users (all after 15s)",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("phases and users (-want +got):\n%s", diff)
+	}
+}
+
+// The rate limits must not turn a checkpoint that is run from one machine into a test of the limits: every user has an
+// address, and asks for less than the plan's 100 searches a minute, however quick the answers.
+func TestCheckpointsStayBelowTheRateLimits(t *testing.T) {
+	for _, s := range shippedCheckpoints(t) {
+		address := map[string]bool{}
+		r := newShared(s, "http://fake", "run")
+		for i := range s.slots() {
+			u := newUser(i, r, 1)
+			u.begin()
+			address[u.prepare().header.Get("X-Forwarded-For")] = true
 		}
-		mean := (s.Think.Min + s.Think.Max) / 2
-		most := s.Users.curve.most() * (1 + min(s.Total(), time.Minute).Seconds()/mean.Seconds())
-		if most > 1000 {
-			t.Errorf("%s: %.0f requests in a minute", name, most)
+		if len(address) != s.slots() || !slices.Contains(s.Server.Args, "--trusted-proxies") {
+			t.Errorf("%s: %d users share %d addresses", s.Name, s.slots(), len(address))
+		}
+		for _, st := range s.steps {
+			if st.Pace == nil || st.Pace.Min < 60*time.Second/100 {
+				t.Errorf("%s: step %s may be asked for more than 100 times a minute", s.Name, st.Name)
+			}
 		}
 	}
 }

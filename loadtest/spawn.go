@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +31,10 @@ type SpawnConfig struct {
 	Env    []string
 	Dir    string       // where its temporary directory is made; "" is the system's place
 	Logger *slog.Logger // gets what the server writes to standard error, at debug level; may be nil
+	// Library is a directory whose files are copied to become the server's library; "" is a new demo library.
+	Library string
+	// KeepLines is how many of the last lines of the server's log are kept. 0 is 20.
+	KeepLines int
 	// ReadyTimeout bounds the wait for the server to be ready. 0 is 30 s.
 	ReadyTimeout time.Duration
 }
@@ -66,7 +72,12 @@ func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the server: %w", err)
 	}
-	s := &Spawned{dir: dir, output: &lastLines{most: 20, logger: cfg.Logger}, exited: make(chan struct{})}
+	s := &Spawned{dir: dir, output: &lastLines{most: cmp.Or(cfg.KeepLines, 20), logger: cfg.Logger}, exited: make(chan struct{})}
+	if cfg.Library != "" {
+		if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(cfg.Library)); err != nil {
+			return nil, errors.Join(fmt.Errorf("copy the library for the server: %w", err), s.remove())
+		}
+	}
 	file := filepath.Join(dir, "ready.json")
 	args := append([]string{
 		"serve", "--demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
@@ -163,6 +174,19 @@ func (s *Spawned) exit() error {
 	}
 	return s.err
 }
+
+// DataDir is where the server's library is until Stop.
+func (s *Spawned) DataDir() string { return filepath.Join(s.dir, "data") }
+
+// Lines are the last lines that the server wrote to its log, the oldest first.
+func (s *Spawned) Lines() []string {
+	s.output.mu.Lock()
+	defer s.output.mu.Unlock()
+	return slices.Clone(s.output.lines)
+}
+
+// ExitCode is the code with which the server ended, -1 when a signal ended it. It may be called once Exited is closed.
+func (s *Spawned) ExitCode() int { return s.cmd.ProcessState.ExitCode() }
 
 // Exited is closed when the server has ended, also when it ended by itself.
 func (s *Spawned) Exited() <-chan struct{} { return s.exited }

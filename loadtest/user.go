@@ -147,6 +147,23 @@ func (u *user) pause(st *Step) time.Duration {
 	if st.Think != nil {
 		p = *st.Think
 	}
+	return u.draw(p)
+}
+
+// next is when the user asks again after the answer at hand: when it has thought, and not before its pace.
+func (u *user) next() time.Duration {
+	at := u.call.answered + u.pause(u.call.step)
+	pace := u.run.scn.Pace
+	if p := u.call.step.Pace; p != nil {
+		pace = *p
+	}
+	if pace == (Pause{}) {
+		return at
+	}
+	return max(at, u.call.due+u.draw(pace))
+}
+
+func (u *user) draw(p Pause) time.Duration {
 	switch {
 	case p.Mean > 0:
 		// Cut at ten times the mean, which one pause in 22,000 would exceed, so that no user is lost for the run.

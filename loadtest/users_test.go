@@ -420,3 +420,33 @@ checks: [{metric: p95, below: 8s, why: w}, {metric: rate, above: 5/s, why: w}, {
 		}
 	})
 }
+
+// A user paces itself from asking to asking, and waits for what is later than that.
+func TestPace(t *testing.T) {
+	f := func(took time.Duration, text string, want time.Duration, why string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWatcher(took)
+			virtual(context.Background(), t, "users: {count: 1}\n"+text, w.serve)
+			times := w.seen["load-1"]
+			for i, at := range times {
+				if at != time.Duration(i)*want {
+					t.Fatalf("%s: asks at %v, want every %v", why, times, want)
+				}
+			}
+		})
+	}
+	f(250*time.Millisecond, "pace: 2s\nthink: 500ms"+oneStep, 2*time.Second, "a quick answer is no hurry")
+	f(1750*time.Millisecond, "pace: 2s\nthink: 500ms"+oneStep, 2250*time.Millisecond, "a late one is looked at all the same")
+	f(3*time.Second, "pace: 2s"+oneStep, 3*time.Second, "one later than the pace is waited for")
+	f(time.Second, "pace: 2s\nflows: [{name: f, steps: [{name: s, get: /, pace: 4s}]}]\n", 4*time.Second, "a step has its own")
+}
+
+func TestPaceScales(t *testing.T) {
+	s := mustParse(t, "users: {count: 1}\npace: {min: 2s, max: 4s}\nflows: [{name: f, steps: [{name: s, get: /, pace: {mean: 6s}}]}]\nfaults: [{fault: database_down, at: 4s, for: 2s}]\n")
+	c := s.scaled(0.5)
+	if c.Pace != (Pause{Min: time.Second, Max: 2 * time.Second}) || *c.steps[0].Pace != (Pause{Mean: 3 * time.Second}) ||
+		c.Faults[0].At != 2*time.Second || c.Faults[0].For != time.Second || s.Faults[0].At != 4*time.Second || s.steps[0].Pace.Mean != 6*time.Second {
+		t.Errorf("at half the time: pace %v, of the step %v, fault %+v", c.Pace, *c.steps[0].Pace, c.Faults[0])
+	}
+}

@@ -3,6 +3,7 @@ package profiler
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -84,14 +85,14 @@ func Compare(then, now *Profile) (*Comparison, error) {
 	header := *then
 	header.Statements, header.active, header.Activity = []Row{}, nil, nil
 	c := &Comparison{Then: &header, Now: now, shown: len(then.rows()), incomplete: then.Active > len(then.rows())}
-	all := c.match(then, now)
+	all, g := match(then, now)
 	for i := range all {
 		c.judge(&all[i])
 	}
 	c.Changes = first(all, now.Top)
 	c.Left = len(all) - len(c.Changes)
-	c.Solved, _ = partition(then.Findings, now.Findings)
-	c.Arisen, c.Remaining = partition(now.Findings, then.Findings)
+	c.Solved, _ = g.partition(then.Findings, now.Findings)
+	c.Arisen, c.Remaining = g.partition(now.Findings, then.Findings)
 	c.Differ = differences(then, now)
 	c.Sentence = c.sentence()
 	return c, nil
@@ -153,9 +154,9 @@ func (g *groups) add(r *Row) {
 }
 
 // match pairs the statements of both, summed where one side has several of the same.
-func (c *Comparison) match(then, now *Profile) []Change {
+func match(then, now *Profile) ([]Change, *groups) {
 	before, after := then.rows(), now.rows()
-	g := groups{owner: make(map[string]int, 2*(len(before)+len(after)))}
+	g := &groups{owner: make(map[string]int, 2*(len(before)+len(after)))}
 	for _, side := range [][]Row{before, after} {
 		for i := range side {
 			g.add(&side[i])
@@ -187,14 +188,14 @@ func (c *Comparison) match(then, now *Profile) []Change {
 	}
 	collect(then, before, 0, func(ch *Change) **Load { return &ch.Then })
 	collect(now, after, len(before), func(ch *Change) **Load { return &ch.Now })
-	return all
+	return all, g
 }
 
 func (l *Load) add(r *Row, p *Profile) {
 	l.Counters = l.Counters.plus(r.Counters)
 	l.PerSecond = p.rate(l.Executions)
 	l.TimePerSecond = l.Elapsed.Seconds() / p.WindowUS.Seconds()
-	if p.Total.Elapsed > 0 {
+	if p.Total.Elapsed > 0 && !r.is(Block) { // a block's time is that of its statements
 		l.Share = float64(l.Elapsed) / float64(p.Total.Elapsed)
 	}
 	for _, w := range r.Plans {
@@ -232,11 +233,22 @@ func first(all []Change, top int) []Change {
 	return append([]Change{}, shown...)
 }
 
+// subject is what a finding is about, the same word in both profiles: a statement keeps its place among the groups though its SQLID or
+// its text is another now.
+func (g *groups) subject(f Finding) string {
+	for _, k := range []string{"id " + f.SQLID, "name " + f.Statement} {
+		if at, known := g.owner[k]; known {
+			return fmt.Sprintf("group %d", g.root(at))
+		}
+	}
+	return cmp.Or(f.SQLID, f.Statement)
+}
+
 // partition parts the findings that other does not have, of the same kind about the same statement, from those that it has.
-func partition(findings, other []Finding) (alone, both []Finding) {
+func (g *groups) partition(findings, other []Finding) (alone, both []Finding) {
 	alone, both = []Finding{}, []Finding{}
 	for _, f := range findings {
-		if slices.ContainsFunc(other, func(o Finding) bool { return o.Kind == f.Kind && o.Statement == f.Statement }) {
+		if slices.ContainsFunc(other, func(o Finding) bool { return o.Kind == f.Kind && g.subject(o) == g.subject(f) }) {
 			both = append(both, f)
 		} else {
 			alone = append(alone, f)

@@ -3,6 +3,7 @@ package profiler
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -113,18 +114,19 @@ func (c *Comparison) sentence() string {
 		findings []Finding
 		what     string
 	}{{c.Arisen, "new"}, {c.Solved, "gone"}} {
+		serious := slices.DeleteFunc(slices.Clone(part.findings), func(f Finding) bool { return f.Severity == Low })
 		var names []string
-		for _, f := range part.findings[:min(len(part.findings), 3)] {
+		for _, f := range serious[:min(len(serious), 3)] {
 			names = append(names, f.Title())
 		}
 		if len(names) == 0 {
 			continue
 		}
 		verb := " is "
-		if len(part.findings) > 1 {
+		if len(serious) > 1 {
 			verb = " are "
 		}
-		if n := len(part.findings) - len(names); n > 0 {
+		if n := len(serious) - len(names); n > 0 {
 			names = append(names, fmt.Sprintf("%d more", n))
 		}
 		said += "; " + enumerate(names) + verb + part.what

@@ -1,6 +1,7 @@
 package profiler
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -61,13 +62,13 @@ func (c *Comparison) notes() []string {
 
 func (c *Comparison) table() reports.Table {
 	t := reports.Table{
-		Name: "changes",
+		Name: "changes", Caption: "Statements, the worst first",
 		Columns: []reports.Column{
-			{Name: "Change"},
+			{Name: "Change"}, {Name: "Statement"},
 			{Name: "Time/s then", Align: reports.Right}, {Name: "Time/s now", Align: reports.Right}, {Name: "×", Align: reports.Right},
 			{Name: "Avg(s) then", Align: reports.Right}, {Name: "Avg(s) now", Align: reports.Right},
 			{Name: "Exec/s then", Align: reports.Right}, {Name: "Exec/s now", Align: reports.Right},
-			{Name: "Statement"}, {Name: "Why", Optional: true}, {Name: "% then", Align: reports.Right, Optional: true},
+			{Name: "Why", Optional: true}, {Name: "% then", Align: reports.Right, Optional: true},
 			{Name: "% now", Align: reports.Right, Optional: true}, {Name: "Plan", Optional: true}, {Name: "SQL", Optional: true},
 		},
 	}
@@ -79,12 +80,9 @@ func (c *Comparison) table() reports.Table {
 
 func (c *Comparison) cells(ch *Change) []string {
 	_, text := split(ch.Name, ch.SQL)
+	name := cmp.Or(ch.Name, ch.SQLID, cut(text))
 	if !c.Now.fullText {
 		text = cut(text)
-	}
-	name := ch.Name
-	if name == "" {
-		name = ch.SQLID
 	}
 	factor := ""
 	if ch.Then != nil && ch.Now != nil && ch.Then.TimePerSecond > 0 {
@@ -101,8 +99,8 @@ func (c *Comparison) cells(ch *Change) []string {
 	rate := func(l *Load) string { return fmt.Sprintf("%.1f", l.PerSecond) }
 	share := func(l *Load) string { return fmt.Sprintf("%.1f", 100*l.Share) }
 	return []string{
-		string(ch.Outcome), side(ch.Then, perSecond), side(ch.Now, perSecond), factor, side(ch.Then, avg), side(ch.Now, avg),
-		side(ch.Then, rate), side(ch.Now, rate), name, ch.Why, side(ch.Then, share), side(ch.Now, share), ch.plans(), text,
+		string(ch.Outcome), name, side(ch.Then, perSecond), side(ch.Now, perSecond), factor, side(ch.Then, avg), side(ch.Now, avg),
+		side(ch.Then, rate), side(ch.Now, rate), ch.Why, side(ch.Then, share), side(ch.Now, share), ch.plans(), text,
 	}
 }
 
@@ -146,8 +144,12 @@ func (c *Comparison) findings() reports.Table {
 
 // Title names a finding within a sentence: "N+1 on passage".
 func (f Finding) Title() string {
-	if f.Statement == "" {
+	about := f.Statement
+	switch {
+	case strings.Contains(about, " ") && f.SQLID != "":
+		about = f.SQLID
+	case about == "":
 		return findingName(f.Kind)
 	}
-	return findingName(f.Kind) + " on " + f.Statement
+	return findingName(f.Kind) + " on " + about
 }

@@ -123,7 +123,7 @@ func liveWindow(t *testing.T, value string, window time.Duration, cfg OracleConf
 	if p.Own.Executions < 3 || p.Time == nil || p.Time.DBTime <= 0 || p.Activity == nil || p.Activity.Samples == 0 || len(p.Instances) == 0 {
 		t.Errorf("own %+v, time model %+v, activity %+v, instances %+v", p.Own, p.Time, p.Activity, p.Instances)
 	}
-	if off := p.To.Sub(time.Now()).Abs(); off > time.Hour {
+	if off := time.Until(p.To).Abs(); off > time.Hour {
 		t.Errorf("the database's clock says %v", p.To)
 	}
 }

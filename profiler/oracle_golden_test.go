@@ -17,8 +17,13 @@ import (
 
 func golden(t *testing.T, name string, p *Profile, format reports.Format, width int) {
 	t.Helper()
+	goldenReport(t, name, p.Report(), format, width)
+}
+
+func goldenReport(t *testing.T, name string, r reports.Report, format reports.Format, width int) {
+	t.Helper()
 	var buf bytes.Buffer
-	if err := p.Report().Write(&buf, format, reports.TextOptions{Width: width}); err != nil {
+	if err := r.Write(&buf, format, reports.TextOptions{Width: width}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join("testdata", name)

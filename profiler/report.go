@@ -18,6 +18,7 @@ func (p *Profile) Report() reports.Report {
 		Facts:   p.facts(),
 		Tables:  []reports.Table{p.table()},
 		Notes:   p.notes(),
+		Charts:  p.charts(),
 		Data:    p,
 	}
 	if p.Lifetime {

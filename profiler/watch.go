@@ -69,10 +69,11 @@ func Watch(ctx context.Context, src Source, cfg WatchConfig, show func(Interval)
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if err := cfg.intervalLongEnough(src.Kind()); err != nil {
+	if err := errors.Join(cfg.rank().knownTo(src.Kind()), cfg.intervalLongEnough(src.Kind())); err != nil {
 		return err
 	}
-	w := &watch{src: src, cfg: cfg, show: show, sums: Sums{Began: time.Now()}}
+	w := &watch{src: src, cfg: cfg, show: show, due: time.Now()}
+	w.sums.Began = w.due
 	if err := w.begin(ctx); err != nil {
 		if ctx.Err() != nil { // somebody gave up on it
 			return nil
@@ -114,12 +115,11 @@ type watch struct {
 	sums  Sums
 	base  taken     // what the next snapshot is compared with
 	whole int       // statements in the last snapshot that left none out
-	last  time.Time // when the latest snapshot was asked for
+	due   time.Time // when the latest snapshot was to be taken
 }
 
 // begin takes a snapshot that leaves nothing out, as the new baseline.
 func (w *watch) begin(ctx context.Context) error {
-	w.last = time.Now()
 	s, err := take(ctx, w.src, nil)
 	if err != nil {
 		return err
@@ -128,27 +128,24 @@ func (w *watch) begin(ctx context.Context) error {
 	return nil
 }
 
-// next is how long to wait for the next snapshot: an interval after the last was asked for, so that what a snapshot takes does not
-// stretch the pace; but a whole interval after it when it took longer than that. The last interval ends with Duration, unless what is
-// left of it is too short to tell anything.
+// next is how long to wait for the next snapshot: it is due an interval after the last was, so that neither what a snapshot takes nor
+// a late timer stretches the pace; but a whole interval from now when the last took longer than that. The last one is due when Duration
+// ends, unless what is left of it is too short to tell anything.
 func (w *watch) next() (wait time.Duration, more bool) {
-	now := time.Now()
-	at := w.last.Add(w.cfg.Interval)
-	if !at.After(now) {
-		at = now.Add(w.cfg.Interval)
+	now, last := time.Now(), w.due
+	if w.due = last.Add(w.cfg.Interval); !w.due.After(now) {
+		w.due = now.Add(w.cfg.Interval)
 	}
-	if w.cfg.Duration == 0 {
-		return at.Sub(now), true
+	if end := w.sums.Began.Add(w.cfg.Duration); w.cfg.Duration != 0 && w.due.After(end) {
+		least := MinInterval
+		if w.src.Kind() == Oracle && !w.cfg.Force {
+			least = MinOracleWindow
+		}
+		if w.due = end; end.Sub(last) < least || !end.After(now) {
+			return 0, false
+		}
 	}
-	end := w.sums.Began.Add(w.cfg.Duration)
-	if !at.After(end) {
-		return at.Sub(now), true
-	}
-	least := MinInterval
-	if w.src.Kind() == Oracle && !w.cfg.Force {
-		least = MinOracleWindow
-	}
-	return end.Sub(now), end.Sub(w.base.at) >= least && end.After(now)
+	return w.due.Sub(now), true
 }
 
 // interval takes the next snapshot and makes it the baseline.
@@ -161,7 +158,6 @@ func (w *watch) interval(ctx context.Context, activity *Activity) Interval {
 	if w.stale() {
 		since = nil
 	}
-	w.last = time.Now()
 	after, err := take(ctx, w.src, since)
 	if err != nil {
 		w.sums.Failed++
@@ -173,7 +169,9 @@ func (w *watch) interval(ctx context.Context, activity *Activity) Interval {
 	}
 	p.AskedUS = micros(w.cfg.Interval)
 	p.SnapshotsUS = [2]Micros{micros(w.base.took), micros(after.took)}
-	p.Activity = activity
+	if p.Activity = activity; activity == nil {
+		p.Activity = past(ctx, w.src, p.From, p.To)
+	}
 	w.move(after)
 	if err := p.complete(ctx, w.src); err != nil { // the numbers are there all the same
 		p.Warnings = append(slices.Clip(p.Warnings), err.Error())
@@ -200,14 +198,19 @@ func (w *watch) again(ctx context.Context, after taken, why error) Interval {
 	return Interval{Err: why}
 }
 
-// move makes after the baseline. What a filtered snapshot left out did nothing, so that its counters still hold.
+// move makes after the baseline. What a filtered snapshot left out did nothing, so that its counters still hold; unless it is gone: then
+// it is NEW when it comes again.
 func (w *watch) move(after taken) {
 	if after.Since.IsZero() {
 		w.base, w.whole = after, len(after.Statements)
 		return
 	}
+	gone := make(map[string]bool, len(after.Gone))
+	for _, id := range after.Gone {
+		gone[id] = true
+	}
 	at := make(map[key]int, len(w.base.Statements))
-	merged := slices.Clone(w.base.Statements)
+	merged := slices.DeleteFunc(slices.Clone(w.base.Statements), func(s Statement) bool { return gone[s.SQLID] })
 	for i := range merged {
 		at[merged[i].key()] = i
 	}
@@ -219,7 +222,7 @@ func (w *watch) move(after taken) {
 		}
 	}
 	after.Statements = merged
-	after.Since = time.Time{}
+	after.Since, after.Gone = time.Time{}, nil
 	w.base = after
 }
 

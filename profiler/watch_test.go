@@ -187,13 +187,19 @@ func TestWatchKeepsWhatWasLeftOut(t *testing.T) {
 				s.Statements = append(s.Statements, ran("late", 4))
 			case 4:
 				s.Statements = append(s.Statements, ran("quiet", 101), ran("late", 6))
+			case 5:
+				s.Gone = []string{"quiet"}
+			case 6: // it came back, counts from 0, and has already counted further than before
+				s.Statements = append(s.Statements, ran("quiet", 103))
 			}
 			return s, nil
 		}}
-		ctx, cancel := context.WithTimeout(t.Context(), 35*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 55*time.Second)
 		defer cancel()
 		shown, _ := watched(t, ctx, src, WatchConfig{Interval: 10 * time.Second})
-		want := []string{"baseline", "10.0s: busy 10", "10.0s: busy 10, late 4 NEW", "10.0s: busy 10, late 2, quiet 1"}
+		want := []string{
+			"baseline", "10.0s: busy 10", "10.0s: busy 10, late 4 NEW", "10.0s: busy 10, late 2, quiet 1", "10.0s: busy 10", "10.0s: busy 10, quiet 103 NEW",
+		}
 		if !slices.Equal(shown, want) {
 			t.Errorf("showed %q, want %q", shown, want)
 		}
@@ -297,5 +303,6 @@ func TestWatchConfigFaults(t *testing.T) {
 	f(Tomehub, WatchConfig{Interval: time.Minute, Options: Options{Top: 0}}, "--top")
 	f(Tomehub, WatchConfig{Interval: time.Minute, Options: Options{Top: 1, Duration: time.Second}}, "--duration 1s is shorter than one --interval of 1m0s")
 	f(Tomehub, WatchConfig{Interval: time.Minute, Options: Options{Top: 1, Lifetime: true}}, "--lifetime")
+	f(Tomehub, WatchConfig{Interval: time.Minute, Options: Options{Top: 1, Rank: ByCPU}}, "--rank cpu")
 	f(Oracle, WatchConfig{Interval: 5 * time.Second, Options: Options{Top: 1}}, "--interval is 5s and wants at least 6s")
 }

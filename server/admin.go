@@ -48,6 +48,11 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("GET /health", s.adminHealth)
 	mux.HandleFunc("GET /loglevel", s.adminLevel)
 	mux.HandleFunc("PUT /loglevel", s.adminSetLevel)
+	if s.deps.Lab != nil {
+		mux.HandleFunc("GET /lab", s.adminLab)
+		mux.HandleFunc("PUT /lab/fault/{fault}", s.adminPutFault)
+		mux.HandleFunc("DELETE /lab/fault/{fault}", s.adminClearFault)
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -79,13 +84,14 @@ type adminReport struct {
 	SchemaVersion int       `json:"schema_version"`
 	Server        string    `json:"server"`
 	Phase         string    `json:"phase"`
+	Lab           bool      `json:"lab,omitempty"` // it is a server for load tests
 	StartedAt     time.Time `json:"started_at"`
 	Now           time.Time `json:"now"`
 }
 
 func (s *Server) adminReport() adminReport {
 	return adminReport{
-		SchemaVersion: adminSchema, Server: "tomehub " + s.cfg.Version, Phase: s.cfg.Phase,
+		SchemaVersion: adminSchema, Server: "tomehub " + s.cfg.Version, Phase: s.cfg.Phase, Lab: s.deps.Lab != nil,
 		StartedAt: s.started.UTC(), Now: time.Now().UTC(),
 	}
 }

@@ -58,7 +58,7 @@ type batchOver struct {
 func benchBatch(b *testing.B, libs *benchLibraries, over batchOver) {
 	pools, rtt, anew := benchPoolConfig(), over.rtt, over.anew
 	if over.hold > 0 {
-		pools.Hold = func() time.Duration { return over.hold }
+		pools.Hold = holdFor(over.hold)
 	}
 	address := listenBench(b, openBench(b, libs.path(b, 5_000), pools, library.Config{}), benchConfig())
 	c := dial(b, address)

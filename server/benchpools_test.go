@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -17,9 +18,21 @@ import (
 	"github.com/tomehub/tomehub/server/library/demo"
 )
 
+// holdFor makes every statement take d longer.
+func holdFor(d time.Duration) func(context.Context, string, time.Time) {
+	return func(ctx context.Context, _ string, _ time.Time) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
 // benchPools measures task C1: how long searches take while nothing else happens and while
 // more people send books than there are connections, with the read and write pools of phase C
-// and with the single pool of phase A. hold is how much longer each statement keeps its slot:
+// and with the single pool of phase A, on both databases. hold is how much longer each statement keeps its slot:
 // with 0 both compete for the cores of this machine too, with 25 ms, as of a slow database in
 // the network, for little else than connections.
 func benchPools(b *testing.B, libs *benchLibraries) {
@@ -30,14 +43,13 @@ func benchPools(b *testing.B, libs *benchLibraries) {
 	for _, hold := range []time.Duration{0, 25 * time.Millisecond} {
 		b.Run(fmt.Sprintf("hold=%v", hold), func(b *testing.B) { benchStarvation(b, libs, size, hold) })
 	}
-	for _, latency := range []time.Duration{5 * time.Millisecond, 25 * time.Millisecond} {
-		b.Run(fmt.Sprintf("oracle/latency=%v", latency), func(b *testing.B) { benchOracleStarvation(b, latency) })
-	}
+	b.Run("one_person", func(b *testing.B) { benchRests(b, libs, size) })
+	b.Run("oracle", func(b *testing.B) { benchOracleStarvation(b, 5*time.Millisecond) })
 }
 
 // benchOracleStarvation is benchStarvation at a database that is elsewhere: Oracle's double, which
-// answers each call of the driver so much later. What the double itself takes of the cores is taken from both
-// sides, and comes on top of production's.
+// answers each call of the driver so much later. What the double itself takes of the cores comes on top of
+// what production takes. The books have their words in common, so that ingests wait for each other's rows.
 func benchOracleStarvation(b *testing.B, latency time.Duration) {
 	open := func(pools pool.Config) *contest {
 		h := openDouble(b, crowdedIngests, func(c *pool.Config, _ *pool.Oracle) { *c = pools }, nil)
@@ -61,13 +73,51 @@ const people = 80
 func benchStarvation(b *testing.B, libs *benchLibraries, size int, hold time.Duration) {
 	cfg := benchPoolConfig()
 	if hold > 0 {
-		cfg.Hold = func() time.Duration { return hold }
+		cfg.Hold = holdFor(hold)
 	}
 	open := func(pools pool.Config) *contest {
 		h := openBench(b, libs.copyOf(b, size), pools, crowdedIngests)
 		return newContest(b, h.pools, h.deps())
 	}
 	contend(b, open(cfg), open(singlePool(cfg)))
+}
+
+// benchRests measures what is left of starvation when one person alone sends books, and rests after each for so many times as
+// long as it took: whether ingests that are paced would leave searches alone.
+func benchRests(b *testing.B, libs *benchLibraries, size int) {
+	window, rounds := time.Second, 4
+	if testing.Short() {
+		window, rounds = 100*time.Millisecond, 1
+	}
+	h := openBench(b, libs.copyOf(b, size), benchPoolConfig(), library.Config{})
+	c := newContest(b, h.pools, h.deps())
+	rests := []int{0, 1, 3, 9}
+	idle, busy, books := make([][]time.Duration, len(rests)), make([][]time.Duration, len(rests)), make([]int64, len(rests))
+	for b.Loop() {
+		for range rounds {
+			for i, rest := range rests {
+				c.searchFor(b, window, &idle[i])
+				enough, before := make(chan struct{}), c.stored.Load()
+				var person sync.WaitGroup
+				person.Go(func() {
+					if err := c.sendBooks(b, enough, rest); err != nil {
+						b.Error(err)
+					}
+				})
+				c.searchFor(b, window, &busy[i])
+				books[i] += c.stored.Load() - before
+				close(enough)
+				person.Wait()
+			}
+		}
+	}
+	for i, rest := range rests {
+		for _, p := range []int{50, 95} {
+			b.ReportMetric(float64(percentile(busy[i], p))/float64(percentile(idle[i], p)), fmt.Sprintf("rest%d-p%d-ingest/idle", rest, p))
+		}
+		b.ReportMetric(float64(books[i])/(window.Seconds()*float64(rounds*b.N)), fmt.Sprintf("rest%d-books/s", rest))
+	}
+	b.ReportMetric(0, "ns/op") // says nothing here
 }
 
 // crowdedIngests lets as many ingests in as there are people: the bound of their own that they have would hide what the pools do.
@@ -147,7 +197,7 @@ func (c *contest) ingest(b *testing.B) (stop func()) {
 	var all sync.WaitGroup
 	for range people {
 		all.Go(func() {
-			if err := c.sendBooks(b, enough); err != nil {
+			if err := c.sendBooks(b, enough, 0); err != nil {
 				b.Error(err)
 			}
 		})
@@ -164,8 +214,9 @@ func (c *contest) ingest(b *testing.B) (stop func()) {
 	return func() { close(enough); all.Wait() }
 }
 
-// sendBooks sends books of a few passages, in words that no search looks for.
-func (c *contest) sendBooks(b *testing.B, enough chan struct{}) error {
+// sendBooks sends books of a few passages, in words that no search looks for, and rests after each for rest times as
+// long as it took.
+func (c *contest) sendBooks(b *testing.B, enough chan struct{}, rest int) error {
 	conn, err := new(net.Dialer).DialContext(b.Context(), "tcp", c.address)
 	if err != nil {
 		return err
@@ -179,11 +230,15 @@ func (c *contest) sendBooks(b *testing.B, enough chan struct{}) error {
 			return nil
 		default:
 		}
-		n := c.sent.Add(1)
+		n, start := c.sent.Add(1), time.Now()
 		status, body, _, err := client.roundTrip(post("/api/ingest", fmt.Sprintf(`{"title":"Book %d","text":"Copy %[1]d. %s"}`, n, sentence)))
 		if err != nil || status != 201 {
 			return errors.Join(fmt.Errorf("ingest: %d %.300s", status, body), err)
 		}
 		c.stored.Add(1)
+		select {
+		case <-enough:
+		case <-time.After(time.Duration(rest) * time.Since(start)):
+		}
 	}
 }

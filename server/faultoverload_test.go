@@ -76,7 +76,7 @@ func TestOverloadedServer(t *testing.T) {
 	h := openHouseOn(t, overloadBooks, 50, cfg, func(pc *pool.Config) {
 		pc.Read.Size, pc.Timeout = overloadSlots, 30*time.Second
 		pc.Read.MaxWait = 500 * time.Millisecond
-		pc.Hold = func() time.Duration { return overloadHold }
+		pc.Hold = holdFor(overloadHold)
 	})
 	deps := h.deps()
 	deps.Ready = func(public, admin net.Addr) {

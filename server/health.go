@@ -110,6 +110,7 @@ type healthReport struct {
 	Status      string      `json:"status"` // ok, draining, restarting or unavailable
 	Version     string      `json:"version"`
 	Phase       string      `json:"phase"`
+	Lab         bool        `json:"lab,omitempty"` // it is a server for load tests
 	UptimeS     float64     `json:"uptime_s"`
 	Database    string      `json:"database"`
 	Library     *totalsItem `json:"library"` // of the shared library; null when it could not be counted
@@ -125,7 +126,7 @@ type totalsItem struct {
 // health answers GET /api/health: everything a person asks first, 503 when the database is down.
 func (s *Server) health(c *gin.Context) {
 	out := healthReport{
-		Status: "ok", Version: s.cfg.Version, Phase: s.cfg.Phase,
+		Status: "ok", Version: s.cfg.Version, Phase: s.cfg.Phase, Lab: s.deps.Lab != nil,
 		UptimeS:  time.Since(s.started).Seconds(),
 		Database: s.pinger.check(c.Request.Context()),
 		InFlight: s.inFlight.now.Load(), Connections: s.connections(),

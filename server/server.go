@@ -19,6 +19,7 @@ import (
 	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/identity"
+	"github.com/tomehub/tomehub/server/lab"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
 	"github.com/tomehub/tomehub/server/store"
@@ -70,6 +71,10 @@ type Deps struct {
 
 	// Memory says when memory is short; nil is never. Run runs it.
 	Memory Memory
+
+	// Lab, when set, makes this a server for load tests: health says so, and the admin listener
+	// takes faults. Nil on every server that people use.
+	Lab *lab.Lab
 
 	// Listener and AdminListener, when set, are served instead of opening Config.Listen and
 	// Config.AdminListen. Run closes them. Succession says that whoever gave them holds their

@@ -19,6 +19,7 @@ import (
 	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/identity"
+	"github.com/tomehub/tomehub/server/lab"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/library/demo"
 	"github.com/tomehub/tomehub/server/limit"
@@ -32,6 +33,7 @@ type house struct {
 	store   houseStore
 	library *library.Library
 	breaker *breaker.Breaker // before the database; nil when there is none
+	lab     *lab.Lab         // nil unless this is a server for load tests
 	limits  limit.Storage    // nil until newServer, as are the next two
 
 	answers   *answer.Answerer
@@ -53,6 +55,9 @@ func openHouse(ctx context.Context, c *serveSettings, logger *slog.Logger) (*hou
 	h := new(house)
 	var err error
 	if h.breaker, err = c.databaseBreaker(logger); err != nil {
+		return nil, err
+	}
+	if h.lab, err = c.openLab(logger); err != nil {
 		return nil, err
 	}
 	if err = h.openDatabase(ctx, c, logger); err != nil {
@@ -77,6 +82,9 @@ func (h *house) openDatabase(ctx context.Context, c *serveSettings, logger *slog
 	cfg := c.poolConfig(filepath.Join(c.dataDir, libraryFile), logger)
 	if h.breaker != nil {
 		cfg.Guard = h.breaker
+	}
+	if h.lab != nil {
+		cfg.Hold, cfg.Intercept = h.lab.Hold, h.lab.Intercept
 	}
 	opts := store.Options{Logger: logger, SlowQuery: c.slowQuery}
 	if c.dbDSN != "" {
@@ -125,7 +133,7 @@ func (c *serveSettings) oracle() pool.Oracle {
 	return pool.Oracle{
 		User: c.dbUser, Password: pool.Password(c.dbPassword.reveal()), DSN: c.dbDSN,
 		TNSAdmin: c.tnsAdmin, Wallet: c.dbWallet, ConnectTimeout: c.connectTimeout,
-		Kinds: pool.Kinds(slices.Index(requestKinds, c.requestKind)),
+		Kinds: pool.Kinds(max(0, slices.Index(requestKinds, c.requestKind))), // the profiler has no such setting: its sessions show its name
 	}
 }
 
@@ -230,7 +238,7 @@ func (h *house) newServer(a *app, c *serveSettings, k keeper, logger *slog.Logge
 	deps := server.Deps{
 		Library: h.library, Answerer: h.answers, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
-		Cache: func() any { return h.library.CacheStats() }, Breakers: h.breakers,
+		Cache: func() any { return h.library.CacheStats() }, Breakers: h.breakers, Lab: h.lab,
 		Listener: k.public, AdminListener: k.admin, Succession: k.supervised,
 		Ready: func(public, admin net.Addr) {
 			a.announce(c, k, logger, public, admin)
@@ -240,7 +248,7 @@ func (h *house) newServer(a *app, c *serveSettings, k keeper, logger *slog.Logge
 		Leaving: func() { k.say(supervisor.Stopping+"\nSTATUS=Finishing the last requests", logger) },
 	}
 	if c.memoryMonitor {
-		if deps.Memory, err = memory.New(c.memoryConfig(k.alone), memory.NewReader(), logger); err != nil {
+		if deps.Memory, err = memory.New(c.memoryConfig(k.alone), memoryReader(h.lab), logger); err != nil {
 			return nil, err
 		}
 	}

@@ -21,9 +21,9 @@ const module = "github.com/tomehub/tomehub"
 var mayImport = map[string][]string{
 	"cmd/tomehub": {
 		"internal/pool", "internal/supervisor", "loadtest", "profiler", "reports", "scenarios", "server", "server/answer", "server/breaker", "server/identity",
-		"server/library", "server/library/demo", "server/limit", "server/memory", "server/store",
+		"server/lab", "server/library", "server/library/demo", "server/limit", "server/memory", "server/store",
 	},
-	"server":                       {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/library", "server/limit", "server/memory", "server/store"},
+	"server":                       {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/lab", "server/library", "server/limit", "server/memory", "server/store"},
 	"server/answer":                {"internal/gate", "server/breaker", "server/library/extract", "server/words"},
 	"server/breaker":               {},
 	"server/identity":              {},
@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"server/memory":                {},
 	"server/memory/memorytest":     {},
 	"server/library":               {"internal/gate", "internal/pool", "server/library/extract", "server/store"},
+	"server/lab":                   {"internal/pool", "server/memory"},
 	"server/library/demo":          {},
 	"server/library/extract":       {},
 	"server/store":                 {"internal/pool", "server/words"},
@@ -59,6 +60,7 @@ var onlyIn = map[string]string{
 	"github.com/olekukonko/tablewriter":       "reports",
 	"github.com/redis/go-redis/v9":            "server/library server/limit",
 	"github.com/vbauerster/mpb/v8":            "cmd/tomehub",
+	"charm.land/bubbletea/v2":                 "cmd/tomehub",
 	"github.com/joho/godotenv":                "cmd/tomehub",
 	"github.com/yuin/goldmark":                "server/library/extract",
 	"github.com/maypok86/otter/v2":            "server/answer server/library server/identity",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,10 +26,10 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, checkpoint, verify, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
-	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
+	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestVerifyCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	return cmd
 }
 
@@ -80,6 +81,9 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
+		if err == nil && c.spawn && sc.Server.Lab != nil && c.timeScale > 1 {
+			err = fmt.Errorf("--time-scale is %v: the lab of this scenario's server only shrinks its times, want at most 1 with --spawn", c.timeScale)
+		}
 		if err := errors.Join(err, a.load(cmd, s, nil), c.validate()); err != nil {
 			return usageError{err}
 		}
@@ -121,9 +125,14 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
+	if c.out != "" {
+		if err := checkOut(c.out); err != nil {
+			return err
+		}
+	}
 	target, admin := c.target, c.admin
 	if c.spawn {
-		spawned, spawnErr := a.spawn(ctx, sc)
+		spawned, spawnErr := a.spawn(ctx, sc, c.timeScale)
 		if spawnErr != nil {
 			return spawnErr
 		}
@@ -139,6 +148,7 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
+		Shared: c.spawn,
 	})
 	endProgress()
 	if err != nil {
@@ -162,29 +172,22 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 }
 
 // spawn starts this program as the server that the scenario wants.
-func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario) (*loadtest.Spawned, error) {
+func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario, timeScale float64) (*loadtest.Spawned, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the server: %w", err)
 	}
-	var args []string
-	if sc.Server.Phase != "" {
-		args = append(args, "--phase", sc.Server.Phase)
-	}
-	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: append(args, sc.Server.Args...), Logger: a.logger()})
+	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: sc.Server.ServeArgs(timeScale), Logger: a.logger()})
 }
 
-func writeResult(path string, result *loadtest.Result) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write result (--out): %w", err)
-	}
-	enc := json.NewEncoder(f)
+func writeResult(path string, result any) error {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
 	enc.SetIndent("", "  ")
-	if err := errors.Join(enc.Encode(result), f.Close()); err != nil {
+	if err := enc.Encode(result); err != nil {
 		return fmt.Errorf("write result (--out): %w", err)
 	}
-	return nil
+	return writeOut(path, body.Bytes(), 0o666)
 }
 
 func (a *app) newLoadtestListCommand() *cobra.Command {

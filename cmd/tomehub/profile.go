@@ -17,15 +17,22 @@ import (
 type profileSettings struct {
 	url, rank, format  string
 	save, from, to     string
+	compare, out       string
 	duration           time.Duration
+	interval           time.Duration
 	top                int
 	fullText, variants bool
+	quiet              bool
 	lifetime, force    bool
+	watch              bool
 	oracleSettings
 }
 
 func (a *app) newProfileCommand() *cobra.Command {
-	c := profileSettings{url: "http://127.0.0.1:5002", rank: string(profiler.ByElapsed), format: "text", duration: profiler.DefaultDuration, top: profiler.DefaultTop}
+	c := profileSettings{
+		url: "http://127.0.0.1:5002", rank: string(profiler.ByElapsed), format: "text",
+		duration: profiler.DefaultDuration, interval: profiler.DefaultInterval, top: profiler.DefaultTop,
+	}
 	cmd := &cobra.Command{
 		Use:   "profile",
 		Short: "Report which SQL statements took the time",
@@ -37,11 +44,17 @@ another view that DB_USER may read; docs/oracle.md has the grants. Only SELECTs 
 without either, they are those of a running tomehub, of what it asked its own library.
 
 --save keeps one snapshot in a file; --from and --to report the difference of two such files. --lifetime reports
-one snapshot: what was counted since each statement was first seen.`,
+one snapshot: what was counted since each statement was first seen.
+
+--watch shows the difference of each --interval until it is interrupted: a live view on a terminal, a plain repeating
+table into a pipe. --compare holds the report against an earlier one, written with --format json.`,
 		Example: `  tomehub profile --url http://127.0.0.1:5002 --duration 10s --top 20
   DB_DSN=db:1521/FREEPDB1 DB_USER=tomehub DB_PASSWORD_FILE=/run/secrets/db tomehub profile --view 'v$sql'
   tomehub profile --save before.json; sleep 3600; tomehub profile --save after.json
-  tomehub profile --from before.json --to after.json --rank executions`,
+  tomehub profile --from before.json --to after.json --rank executions
+  tomehub profile --watch --interval 5s
+  tomehub profile --format json --out monday.json; tomehub profile --compare monday.json
+  tomehub profile --format html --out profile.html`,
 		Args: noArgs,
 	}
 	s := &settings{flags: cmd.Flags()}
@@ -54,38 +67,39 @@ one snapshot: what was counted since each statement was first seen.`,
 	s.add(boolValue{&c.fullText}, "full-text", "TOMEHUB_PROFILE_FULL_TEXT", "show statements whole, not their first 60 characters")
 	s.add(boolValue{&c.variants}, "variants", "TOMEHUB_PROFILE_VARIANTS", "show statements apart that differ in their literals alone; else they are one")
 	s.add(choiceValue{&c.format, formats}, "format", "TOMEHUB_PROFILE_FORMAT", "how the report is written")
+	s.add(textValue{&c.out}, "out", "TOMEHUB_PROFILE_OUT", "file to write the report to, instead of standard output; it appears whole or not at all")
+	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_PROFILE_QUIET", "say nothing but the report")
+	s.add(durationValue{&c.interval, profiler.MinInterval, profiler.MaxInterval}, "interval", "TOMEHUB_PROFILE_INTERVAL", "time between two snapshots of --watch")
 	s.add(boolValue{&c.force}, "force", "TOMEHUB_PROFILE_FORCE", "take a window on Oracle that is shorter than 6s, though its counters move every 5s only")
 	c.oracleSettings.register(s)
 	s.add(boolValue{&c.lifetime}, "lifetime", "TOMEHUB_PROFILE_LIFETIME", "report one snapshot, and what it counts since each statement was first seen")
 	cmd.Flags().StringVar(&c.save, "save", "", "take one snapshot, write it to this file, and exit")
 	cmd.Flags().StringVar(&c.from, "from", "", "earlier snapshot, written by --save")
 	cmd.Flags().StringVar(&c.to, "to", "", "later snapshot, written by --save")
+	cmd.Flags().BoolVar(&c.watch, "watch", false, "show every --interval what happened in it, until interrupted or for --duration")
+	cmd.Flags().StringVar(&c.compare, "compare", "", "hold the report against an earlier one, written with --format json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		err := a.load(cmd, s, nil)
-		if (c.from == "") != (c.to == "") {
-			err = errors.Join(err, errors.New("--from and --to go together"))
-		}
-		if c.save != "" && (c.from != "" || c.lifetime) { // cobra's own check would end with 1
-			err = errors.Join(err, errors.New("--save takes one snapshot: give it without --from, --to and --lifetime"))
-		}
-		err = errors.Join(err, c.choose(s, c.from != ""))
-		if err != nil {
+		if err := errors.Join(a.load(cmd, s, nil), c.combined(cmd.Flags()), c.choose(s, c.from != "")); err != nil {
 			return usageError{err}
 		}
-		if c.save != "" {
-			return a.saveSnapshot(cmd.Context(), &c)
+		switch ctx := cmd.Context(); {
+		case c.save != "":
+			return a.saveSnapshot(ctx, &c)
+		case c.watch:
+			return a.watched(ctx, &c, cmd.Flags())
+		default:
+			r, err := a.reported(ctx, &c)
+			if err != nil {
+				return err
+			}
+			return a.put(r, &c)
 		}
-		p, err := a.profile(cmd.Context(), &c)
-		if err != nil {
-			return err
-		}
-		return a.writeReport(a.stdout, p.Report(), c.format)
 	}
 	return cmd
 }
 
 func (a *app) profile(ctx context.Context, c *profileSettings) (*profiler.Profile, error) {
-	opt := profiler.Options{Duration: c.duration, Top: c.top, Rank: profiler.Rank(c.rank), FullText: c.fullText, Variants: c.variants, Force: c.force, Lifetime: c.lifetime}
+	opt := c.options()
 	if c.from != "" {
 		before, err := profiler.LoadSnapshot(c.from)
 		if err != nil {
@@ -102,12 +116,15 @@ func (a *app) profile(ctx context.Context, c *profileSettings) (*profiler.Profil
 	if err != nil {
 		return nil, err
 	}
+	endProgress := func() {}
 	if c.lifetime {
-		fmt.Fprintf(a.stderr, "Reading what %s has counted so far.\n", src.Name())
+		a.tell(c.quiet, "Reading what %s has counted so far.", src.Name())
 	} else {
-		fmt.Fprintf(a.stderr, "Profiling %s for %s. Ctrl-C reports what was seen until then.\n", src.Name(), printDuration(c.duration))
+		a.tell(c.quiet, "Profiling %s for %s. Ctrl-C reports what was seen until then.", src.Name(), printDuration(c.duration))
+		endProgress = a.profileProgress(c.quiet, c.duration)
 	}
 	p, err := profiler.Run(ctx, src, opt)
+	endProgress()
 	return p, profileFault(errors.Join(err, end()))
 }
 

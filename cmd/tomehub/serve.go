@@ -109,6 +109,9 @@ func (a *app) work(ctx context.Context, c *serveSettings, k keeper) (err error) 
 			return err
 		}
 	}
+	if h.lab != nil {
+		h.lab.Start()
+	}
 	stop := a.watchSignals(ctx, logger)
 	defer stop()
 	ready := make(chan struct{})

@@ -73,6 +73,7 @@ type serveSettings struct {
 	memoryLimitRatio                     float64
 
 	breakerSettings
+	labSettings
 }
 
 // requestKinds are the ways to show kinds, in the order of pool.Kinds.
@@ -105,6 +106,7 @@ func (c *serveSettings) register(s *settings) {
 	c.registerLife(s)
 	c.registerSupervisor(s)
 	c.registerMemory(s)
+	c.labSettings.register(s)
 }
 
 // registerLibrary makes the settings of opening a library, which `tomehub ingest` has too.
@@ -131,12 +133,12 @@ func (c *serveSettings) registerOracle(s *settings, without string) {
 	s.add(textValue{&c.dbWallet}, "db-wallet", "DB_WALLET", "directory of the wallet (cwallet.sso) for a --db-dsn with tcps; empty looks where the address, sqlnet.ora or --tns-admin say")
 	c.connectTimeout = 10 * time.Second
 	s.add(durationValue{&c.connectTimeout, 100 * time.Millisecond, 10 * minute}, "db-connect-timeout", "DB_CONNECT_TIMEOUT", "longest time of logging in at one address of the Oracle database")
-	c.requestKind = "free"
-	s.add(choiceValue{&c.requestKind, requestKinds}, "db-request-kind", "DB_REQUEST_KIND",
-		"whether v$session.action of the Oracle database shows the kind of a request (search, ingest, …): off, free (where it costs no round trip), or always (elsewhere two of them whenever the kind of a session changes)")
 }
 
 func (c *serveSettings) registerPools(s *settings) {
+	c.requestKind = "free"
+	s.add(choiceValue{&c.requestKind, requestKinds}, "db-request-kind", "DB_REQUEST_KIND",
+		"whether v$session.action of the Oracle database shows the kind of a request (search, ingest, …): off, free (where it costs no round trip), or always (elsewhere two of them whenever the kind of a session changes)")
 	c.poolSplit = true
 	s.add(boolValue{&c.poolSplit}, "db-pool-split", "DB_POOL_SPLIT", "a read and a write pool instead of one for both")
 	c.poolSize, c.poolMin = 40, 5
@@ -288,7 +290,7 @@ func (c *serveSettings) validateDatabase() error {
 
 // validate reports every fault that lies between settings, joined.
 func (c *serveSettings) validate() error {
-	faults := []error{c.validateDatabase(), c.serverConfig().Validate(), c.breakerSettings.validate(c.statement)}
+	faults := []error{c.validateDatabase(), c.serverConfig().Validate(), c.breakerSettings.validate(c.statement), c.labSettings.validate(c.dbDSN)}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.listen == c.adminListen && !strings.HasSuffix(c.listen, ":0") {
 		fault("--listen and --admin-listen are both %s: the admin listener needs an address of its own", c.listen)
@@ -341,5 +343,6 @@ func (a *app) loadServe(cmd *cobra.Command, s *settings, c *serveSettings) error
 	if err = errors.Join(err, c.validate()); err != nil {
 		return usageError{err}
 	}
+	c.scaleForLab()
 	return nil
 }

@@ -110,7 +110,26 @@ func (a *app) watchLive(ctx context.Context, src profiler.Source, cfg profiler.W
 	}
 	_, err := program.Run()
 	cancel()
-	return errors.Join(<-ended, err)
+	err = errors.Join(<-ended, err)
+	if err == nil && view.now.Sums.Reported > 0 { // the screen is gone; this stays
+		fmt.Fprintln(a.stdout, watchSums(view.now.Sums))
+	}
+	return err
+}
+
+// watchSums is one line about the whole watch.
+func watchSums(s profiler.Sums) string {
+	line := fmt.Sprintf("since %s: intervals %d, executions %d", clock(s.Began), s.Reported, s.Total.Executions)
+	if s.Window > 0 {
+		line += fmt.Sprintf(", running %.2f", s.Total.Elapsed.Seconds()/s.Window.Seconds())
+	}
+	if s.Failed > 0 {
+		line += fmt.Sprintf(", failed %d", s.Failed)
+	}
+	if s.Restarts > 0 {
+		line += fmt.Sprintf(", restarts %d", s.Restarts)
+	}
+	return line
 }
 
 // clock is how the view writes a moment.

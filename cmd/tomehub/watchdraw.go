@@ -69,7 +69,7 @@ func (v *watchView) lines() []string {
 		if v.said != "" {
 			hint = v.said
 		}
-		lines = append(lines, dim+reports.Line(hint, v.width)+plain)
+		lines = append(lines, dim+reports.Clip(hint, v.width)+plain)
 	}
 	return lines[:min(len(lines), v.height)]
 }
@@ -95,17 +95,7 @@ func (v *watchView) head() []string {
 		lines = append(lines, line)
 	}
 	if s := v.now.Sums; s.Reported+s.Failed+s.Restarts > 0 {
-		sum := fmt.Sprintf("since %s: %d intervals, %d executions", clock(s.Began), s.Reported, s.Total.Executions)
-		if s.Window > 0 {
-			sum += fmt.Sprintf(", %.2f running", s.Total.Elapsed.Seconds()/s.Window.Seconds())
-		}
-		if s.Failed > 0 {
-			sum += fmt.Sprintf(", %d failed", s.Failed)
-		}
-		if s.Restarts > 0 {
-			sum += fmt.Sprintf(", %d restarts", s.Restarts)
-		}
-		lines = append(lines, dim+reports.Line(sum, v.width)+plain)
+		lines = append(lines, dim+reports.Line(watchSums(s), v.width)+plain)
 	}
 	if v.trouble != "" {
 		lost := reports.Lines(v.trouble, v.width)

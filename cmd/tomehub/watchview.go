@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	tea "charm.land/bubbletea/v2"
@@ -15,7 +16,8 @@ const watchHistory = 600
 
 // rankKeys are the keys that order the statements.
 var rankKeys = map[string]profiler.Rank{
-	"e": "elapsed", "c": "cpu", "g": "gets", "r": "reads", "x": "executions", "a": "avg", "w": "wait", "o": "rows",
+	"e": profiler.ByElapsed, "c": profiler.ByCPU, "g": profiler.ByGets, "r": profiler.ByReads, "x": profiler.ByExecutions,
+	"a": profiler.ByAvg, "w": profiler.ByWait, "o": profiler.ByRows,
 }
 
 // watchView is what the live view shows. It changes by messages alone: intervals, keys and sizes.
@@ -176,7 +178,7 @@ func (v *watchView) hold() {
 
 // order changes the rank, of what is shown at once and of the intervals to come.
 func (v *watchView) order(r profiler.Rank) {
-	if _, err := profiler.ParseRank(string(r)); err != nil || !counted(v.kind, r) {
+	if !slices.Contains(profiler.RanksOf(v.kind), r) {
 		v.said = fmt.Sprintf("This source does not count %s.", r)
 		return
 	}
@@ -185,17 +187,6 @@ func (v *watchView) order(r profiler.Rank) {
 		v.shown = v.shown.By(r)
 		v.selected, v.top = 0, 0
 	}
-}
-
-// counted tells whether a source of this kind has the number that a rank goes by.
-func counted(kind profiler.Kind, r profiler.Rank) bool {
-	switch r {
-	case "cpu", "gets", "reads":
-		return kind == profiler.Oracle
-	case "wait":
-		return kind == profiler.Tomehub
-	}
-	return true
 }
 
 // move goes up and down, among the statements or the lines of a page.

@@ -63,7 +63,7 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 	if err != nil {
 		return nil, u.fail(err)
 	}
-	r := &Rows{rows: rows, ctx: u.ctx, end: u.end}
+	r := &Rows{rows: rows, ctx: u.ctx, end: func(cut error, hold bool) error { return u.end(cut, hold, query) }}
 	r.watch()
 	c.setOpen(r)
 	return r, nil
@@ -79,7 +79,9 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 	if err != nil {
 		return nil, u.fail(err)
 	}
-	u.end(nil, true)
+	if err := u.end(nil, true, query); err != nil {
+		return nil, err
+	}
 	return res, nil
 }
 
@@ -114,11 +116,12 @@ func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
 // use is one statement or transaction on a borrowed physical connection.
 type use struct {
 	conn   *Conn
-	caller context.Context // as the caller gave it; bounds the hold
+	caller context.Context // as the caller gave it; its end is no fault of the statement
 	ctx    context.Context // with the statement's own bound
 	cancel context.CancelFunc
 	judge  func(error) // tells Config.Guard how it ended
 	link   *link
+	since  time.Time // for Config.Hold: when it began to wait for its connection
 }
 
 // begin marks c as running and borrows a physical connection. The statement's
@@ -137,6 +140,7 @@ func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, e
 	c.running = true
 	c.mu.Unlock()
 
+	began := time.Now()
 	k, waited, err := c.pool.links.borrow(ctx, c.pool.pools.cfg.Timeout)
 	if waited > 0 {
 		c.mu.Lock()
@@ -157,7 +161,7 @@ func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, e
 		c.idle()
 		return nil, err
 	}
-	u := &use{conn: c, caller: ctx, link: k}
+	u := &use{conn: c, caller: ctx, link: k, since: began}
 	guarded, judge, err := c.pool.pools.guard(ctx, b)
 	if err != nil {
 		c.pool.links.giveBack(k)
@@ -187,21 +191,26 @@ func (u *use) query(query string, args []any) (*sql.Rows, error) {
 // fail ends a statement that gave an error and returns why it did.
 func (u *use) fail(err error) error {
 	err = causeOf(u.ctx, err)
-	u.end(err, false)
+	_ = u.end(err, false, "")
 	return err
 }
 
 // end gives the physical connection back, keeps the slot for the hold when the
 // statement came to its end, and lets the Conn run the next one. err is what the
-// statement ended with.
-func (u *use) end(err error, hold bool) {
-	u.judge(err)
+// statement ended with; what is returned is the bound that the hold ran into.
+func (u *use) end(err error, hold bool, statement string) error {
 	u.conn.pool.links.giveBack(u.link)
-	u.cancel()
+	var late error
 	if hold {
-		u.conn.pool.pools.hold(u.caller)
+		late = u.hold(statement)
 	}
+	if err == nil {
+		err = late
+	}
+	u.judge(err)
+	u.cancel()
 	u.conn.idle()
+	return late
 }
 
 // setOpen remembers what Release has to end. When Release came first it ends now.
@@ -224,22 +233,21 @@ func (c *Conn) idle() {
 	c.running, c.open = false, nil
 }
 
-// hold waits for the extra time of Config.Hold; the end of ctx or Close cuts it short.
-func (ps *Pools) hold(ctx context.Context) {
+// hold lets Config.Hold wait. The end of the caller's context or Close cuts it short; so does a
+// bound of the statement itself, which is then its error.
+func (u *use) hold(statement string) error {
+	ps := u.conn.pool.pools
 	if ps.cfg.Hold == nil {
-		return
+		return nil
 	}
-	d := ps.cfg.Hold()
-	if d <= 0 {
-		return
+	ctx, cancel := context.WithCancel(u.ctx)
+	defer cancel()
+	defer context.AfterFunc(ps.ctx, cancel)()
+	ps.cfg.Hold(ctx, statement, u.since)
+	if u.ctx.Err() != nil && u.caller.Err() == nil {
+		return context.Cause(u.ctx)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	case <-ps.ctx.Done():
-	}
+	return nil
 }
 
 // causeOf returns why a statement failed: the cause of its context when that

@@ -49,7 +49,10 @@ type Config struct {
 
 	Guard Guard // nil lets every statement through
 
-	Hold func() time.Duration // nil, or how much longer each statement or transaction keeps its slot
+	// Hold, when set, is called at the end of every statement that succeeded, and while it waits the statement keeps its
+	// slot, as if it took so much longer: Guard sees it, and QueryTimeout ends ctx. statement is the text, "" for a whole
+	// transaction; since is when the statement, or its wait for a connection, began within the slot.
+	Hold func(ctx context.Context, statement string, since time.Time)
 	// Intercept, when set, runs before each statement, on its connection: by it a test has a
 	// statement wait or fail as in a database in trouble.
 	Intercept func(ctx context.Context, statement string) error

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 )
 
@@ -10,8 +11,8 @@ import (
 // them, or reading them to their end, gives the physical connection back.
 type Rows struct {
 	rows *sql.Rows
-	ctx  context.Context // of the statement
-	end  func(cut error, hold bool)
+	ctx  context.Context                  // of the statement
+	end  func(cut error, hold bool) error // returns the bound that a hold ran into
 
 	once sync.Once
 	mu   sync.Mutex  // guards the fields below
@@ -96,7 +97,12 @@ func (r *Rows) finish(cut error, hold bool) (err error) {
 		if stop != nil {
 			stop()
 		}
-		r.end(cut, hold && cut == nil)
+		if late := r.end(cut, hold && cut == nil); late != nil {
+			r.mu.Lock()
+			r.cut = late
+			r.mu.Unlock()
+			err = errors.Join(err, late)
+		}
 	})
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -80,7 +81,7 @@ func TestHoldKeepsTheSlotNotTheConnection(t *testing.T) {
 	holds := 0
 	ps := openTest(t, func(c *Config) {
 		c.Read = Bounds{Min: 1, Size: 2}
-		c.Hold = func() time.Duration { mu.Lock(); defer mu.Unlock(); holds++; return time.Hour }
+		c.Hold = func(ctx context.Context, _ string, _ time.Time) { mu.Lock(); holds++; mu.Unlock(); <-ctx.Done() }
 	})
 	held := func() int { mu.Lock(); defer mu.Unlock(); return holds }
 	f := func(name string, p *Pool, run func(context.Context, *Conn) error) {
@@ -192,5 +193,38 @@ func TestKeptStatements(t *testing.T) {
 	}
 	if got := ask[int](t, c, "SELECT ? + ?", 1, 2); got != 3 {
 		t.Errorf("got %d after a fault of the same text", got)
+	}
+}
+
+// A statement that is made to take longer runs into the bound that one which does would.
+func TestHoldIsPartOfTheStatement(t *testing.T) {
+	var mu sync.Mutex
+	var held []string
+	ps := openTest(t, func(c *Config) {
+		c.QueryTimeout = 20 * time.Millisecond
+		c.Hold = func(ctx context.Context, statement string, _ time.Time) {
+			mu.Lock()
+			held = append(held, statement)
+			mu.Unlock()
+			<-ctx.Done()
+		}
+	})
+	c := acquire(t, ps.Read())
+	rows, err := c.Query(t.Context(), "SELECT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+	}
+	if err := rows.Err(); !errors.Is(err, ErrQueryTimeout) {
+		t.Errorf("rows: %v, want ErrQueryTimeout", err)
+	}
+	if _, err := c.Exec(t.Context(), "SELECT 2"); !errors.Is(err, ErrQueryTimeout) {
+		t.Errorf("exec: %v, want ErrQueryTimeout", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"SELECT 1", "SELECT 2"}; !slices.Equal(held, want) {
+		t.Errorf("held %q, want %q", held, want)
 	}
 }

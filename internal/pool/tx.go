@@ -90,7 +90,7 @@ func (t *Tx) finish(last func() error, hold bool) error {
 			stop()
 		}
 		t.cancel()
-		t.use.end(err, hold)
+		_ = t.use.end(err, hold, "") // a transaction as a whole has no bound of its own
 	})
 	return err
 }
@@ -116,11 +116,12 @@ func (t *Tx) rows(ctx context.Context, cancel context.CancelFunc, rows *sql.Rows
 		return nil, err
 	}
 	r := &Rows{rows: rows, ctx: ctx}
-	r.end = func(error, bool) {
+	r.end = func(error, bool) error {
 		cancel()
 		t.mu.Lock()
 		delete(t.open, r)
 		t.mu.Unlock()
+		return nil
 	}
 	t.mu.Lock()
 	over := t.over

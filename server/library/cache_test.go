@@ -230,6 +230,32 @@ func TestOwnersNeverShareEntries(t *testing.T) {
 	}
 }
 
+// A first book, stored while a search of its owner is loading, must not get into what all others share.
+func TestFirstBookWhileLoading(t *testing.T) {
+	st := newFakeStore(0)
+	st.add("", "shared being")
+	l := openFake(t, st, cached)
+	sc, gen, err := l.sees(t.Context(), store.Scope{Owner: "ada"})
+	if err != nil || sc.Owner != "" {
+		t.Fatalf("ada, who has nothing, sees %q: %v", sc.Owner, err)
+	}
+	st.add("ada", "secret being") // between the look and the load
+	s := search{scope: sc, gen: gen, page: 1, size: 10}
+	if s.query, err = store.ParseQuery("being"); err != nil {
+		t.Fatal(err)
+	}
+	s.canonical = s.query.String()
+	if p, _, err := l.searchPage(t.Context(), s); err != nil || p.total != 1 {
+		t.Errorf("loaded for everybody: %+v %v, want the shared passage alone", p, err)
+	}
+	if r := mustSearch(t, l, "ada", ask("being")); r.TotalCount != 2 {
+		t.Errorf("ada finds %d after her first book, want 2", r.TotalCount)
+	}
+	if r := mustSearch(t, l, "bob", ask("being")); r.TotalCount != 1 {
+		t.Errorf("bob finds %d, want 1", r.TotalCount)
+	}
+}
+
 func TestClassesExpireAtTheirTimes(t *testing.T) {
 	bubble(t, cached, func(t *testing.T, l *Library, st *fakeStore) {
 		after := func(d time.Duration, want map[string]int) {
@@ -259,7 +285,7 @@ func TestClassesExpireAtTheirTimes(t *testing.T) {
 }
 
 func TestWhatMakesAKey(t *testing.T) {
-	st := newFakeStore(120)
+	st := newFakeStore(120).owned("ada")
 	l := openFake(t, st, cached)
 	f := func(wantHit bool, owner string, req SearchRequest, why string) {
 		t.Helper()
@@ -274,9 +300,10 @@ func TestWhatMakesAKey(t *testing.T) {
 	f(false, "", SearchRequest{Query: "word being", Page: 2, PageSize: 50}, "another page")
 	f(false, "", SearchRequest{Query: "word being", Page: 1, PageSize: 51}, "another size")
 	f(false, "", SearchRequest{Query: "word being", Page: 1, PageSize: 50, IncludeDetails: true}, "with details")
-	f(false, "ada", ask("word being"), "another user")
+	f(false, "ada", ask("word being"), "a user with books")
+	f(true, "bob", ask("word being"), "a user without any sees what everybody sees")
 	if got := st.count("concepts_relations"); got != 4 {
-		t.Errorf("what is related was asked %d times, want 4: pages of the same matches share it, users do not", got)
+		t.Errorf("what is related was asked %d times, want 4: pages of the same matches share it, users with books do not", got)
 	}
 }
 
@@ -286,6 +313,7 @@ func TestCacheStaysWithinItsBytes(t *testing.T) {
 	cfg.Cache.MaxBytes = minCacheBytes
 	l := openFake(t, st, cfg)
 	for i := range 400 {
+		st.owned(fmt.Sprint("user", i))
 		mustSearch(t, l, fmt.Sprint("user", i), SearchRequest{Query: "being", Page: 1, PageSize: 100, IncludeDetails: true})
 	}
 	l.cache.entries.CleanUp()

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+
+	"github.com/tomehub/tomehub/server/store"
 )
 
 // A cursor is a place in the matches of one query: the last match seen, its rank
@@ -49,6 +51,7 @@ func (l *Library) sealCursor(c cursor, s search) string {
 // library, so the next page might repeat matches or leave some out unsaid.
 func (l *Library) openCursor(text string, s search) (*cursor, error) {
 	invalid := badInput(CodeCursorInvalid, "cursor is not the next_cursor of a page of this query and page_size: want it unchanged, with both the same")
+	expired := badInput(CodeCursorExpired, "the library has changed since this cursor was handed out: start again from page 1")
 	if base64.RawURLEncoding.DecodedLen(len(text)) != cursorFields+cursorSeal {
 		return nil, invalid
 	}
@@ -58,6 +61,11 @@ func (l *Library) openCursor(text string, s search) (*cursor, error) {
 	}
 	fields, seal := b[:cursorFields], b[cursorFields:]
 	if !hmac.Equal(seal, l.seal(fields, s)) {
+		everybodys := s
+		everybodys.scope = store.Scope{}
+		if hmac.Equal(seal, l.seal(fields, everybodys)) { // from before the caller's first book
+			return nil, expired
+		}
 		return nil, invalid
 	}
 	var numbers [5]int64
@@ -70,7 +78,7 @@ func (l *Library) openCursor(text string, s search) (*cursor, error) {
 		return nil, invalid
 	}
 	if c.gen != s.gen {
-		return nil, badInput(CodeCursorExpired, "the library has changed since this cursor was handed out: start again from page 1")
+		return nil, expired
 	}
 	return c, nil
 }

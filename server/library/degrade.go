@@ -231,6 +231,18 @@ func (g *generations) of(owner string) [keptGenerations]int64 {
 	return g.byOwner[owner]
 }
 
+// sees narrows the scope to what it is worth, and returns the generation of that. An owner who has stored nothing sees the
+// shared library alone, as everybody does who has stored nothing: they share what is cached, and the first
+// of them to search has searched for all. What is loaded must be loaded under the narrowed scope, too: the owner may
+// store a first book meanwhile, which must not get into what others share.
+func (l *Library) sees(ctx context.Context, sc store.Scope) (store.Scope, int64, error) {
+	if sc.Owner != "" && !l.store.Owns(ctx, sc.Owner) {
+		sc = store.Scope{}
+	}
+	gen, err := l.generation(ctx, sc)
+	return sc, gen, err
+}
+
 // generation asks the store for the generation of what the scope sees. When it cannot be asked,
 // the one known last must do: answers under it are what there was before the trouble.
 func (l *Library) generation(ctx context.Context, sc store.Scope) (int64, error) {

@@ -39,6 +39,19 @@ func newFakeStore(passages int) *fakeStore {
 	return f
 }
 
+// owned makes these owners of something, if only of what was deleted again.
+func (f *fakeStore) owned(names ...string) *fakeStore {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, n := range names {
+		if f.gens[n] == 0 {
+			f.commits++
+			f.gens[n] = f.commits
+		}
+	}
+	return f
+}
+
 func (f *fakeStore) count(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -245,6 +258,12 @@ func (f *fakeStore) Generation(_ context.Context, sc store.Scope) (int64, error)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return max(f.gens[""], f.gens[sc.Owner]), nil
+}
+
+func (f *fakeStore) Owns(_ context.Context, owner string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gens[owner] != 0 || slices.ContainsFunc(f.passages, func(p store.Passage) bool { return p.Owner == owner })
 }
 
 func (f *fakeStore) Ping(ctx context.Context) error { return f.statement(ctx, "ping", func() {}) }

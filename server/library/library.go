@@ -42,6 +42,9 @@ type Store interface {
 	// Generation is a number that changes after the commit, and before the return,
 	// of every write that the scope can see.
 	Generation(ctx context.Context, sc store.Scope) (int64, error)
+	// Owns tells whether owner may have stored anything. It asks nothing of the database, and
+	// follows the owner's first commit as Generation does.
+	Owns(ctx context.Context, owner string) bool
 	Ping(ctx context.Context) error
 }
 
@@ -141,7 +144,7 @@ func (l *Library) Content(ctx context.Context, sc store.Scope, id int64) (store.
 	if id < 1 {
 		return store.Passage{}, fmt.Errorf("read passage %d: %w", id, store.ErrNotFound)
 	}
-	gen, err := l.generation(ctx, sc)
+	sc, gen, err := l.sees(ctx, sc)
 	if err != nil {
 		return store.Passage{}, fmt.Errorf("read passage %d: %w", id, err)
 	}
@@ -173,7 +176,7 @@ func (l *Library) Batch(ctx context.Context, sc store.Scope, ids []int64) (found
 	case len(ids) > MaxBatch:
 		return nil, nil, badInput(CodeIDsTooMany, "ids has %d ids: want 1 to %d", len(ids), MaxBatch)
 	}
-	gen, err := l.generation(ctx, sc)
+	sc, gen, err := l.sees(ctx, sc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %d passages: %w", len(ids), err)
 	}
@@ -258,7 +261,7 @@ func (l *Library) Books(ctx context.Context, sc store.Scope, page, pageSize int)
 	if err := checkPage(page, pageSize, maxBookDepth); err != nil {
 		return BookPage{}, err
 	}
-	gen, err := l.generation(ctx, sc)
+	sc, gen, err := l.sees(ctx, sc)
 	if err != nil {
 		return BookPage{}, fmt.Errorf("list books: %w", err)
 	}
@@ -281,7 +284,7 @@ func (l *Library) Books(ctx context.Context, sc store.Scope, page, pageSize int)
 
 // Book returns one book that the scope can see, or store.ErrNotFound.
 func (l *Library) Book(ctx context.Context, sc store.Scope, id int64) (store.Book, error) {
-	gen, err := l.generation(ctx, sc)
+	sc, gen, err := l.sees(ctx, sc)
 	if err != nil {
 		return store.Book{}, fmt.Errorf("read book %d: %w", id, err)
 	}
@@ -314,7 +317,7 @@ func (l *Library) DeleteBook(ctx context.Context, owner string, id int64) error 
 
 // Totals counts the books and passages that the scope can see.
 func (l *Library) Totals(ctx context.Context, sc store.Scope) (books, passages int, err error) {
-	gen, err := l.generation(ctx, sc)
+	sc, gen, err := l.sees(ctx, sc)
 	if err != nil {
 		return 0, 0, fmt.Errorf("count the library: %w", err)
 	}

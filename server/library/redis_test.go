@@ -67,7 +67,7 @@ func openRedis(t *testing.T, url, namespace string, timeout time.Duration, log *
 
 func TestSecondLevelServesAnotherProcess(t *testing.T) {
 	url, _ := startRedis(t)
-	st := newFakeStore(60)
+	st := newFakeStore(60).owned("ada", "bob")
 	// Two libraries with a memory of their own are two processes to Redis.
 	cfg := func(namespace string) Config {
 		return Config{Cache: CacheConfig{Enabled: true, SecondLevel: openRedis(t, url, namespace, patient, nil)}}

@@ -181,7 +181,7 @@ func (l *Library) check(ctx context.Context, sc store.Scope, req SearchRequest) 
 	if err := checkPage(s.page, s.size, depth); err != nil {
 		return s, err
 	}
-	if s.gen, err = l.generation(ctx, sc); err != nil {
+	if s.scope, s.gen, err = l.sees(ctx, sc); err != nil {
 		return s, err
 	}
 	if req.Cursor != "" {

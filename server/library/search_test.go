@@ -299,9 +299,10 @@ func TestCursorPastTheDeepestPage(t *testing.T) {
 }
 
 func TestCursorRefusals(t *testing.T) {
-	st := newFakeStore(120)
+	st := newFakeStore(120).owned("ada", "bob")
 	l := openFake(t, st, cached)
 	good := mustSearch(t, l, "ada", ask("being word")).NextCursor
+	everybodys := mustSearch(t, l, "", ask("being word")).NextCursor
 	f := func(owner, query, cursor, want string) {
 		t.Helper()
 		_, err := l.Search(t.Context(), store.Scope{Owner: owner}, SearchRequest{Query: query, PageSize: 50, Cursor: cursor})
@@ -323,6 +324,9 @@ func TestCursorRefusals(t *testing.T) {
 	f("ada", "WORD  being", good, "") // the same query in other letters
 	f("bob", "being word", good, CodeCursorInvalid)
 	f("", "being word", good, CodeCursorInvalid)
+	f("", "being word", everybodys, "")
+	f("cem", "being word", everybodys, "") // who has stored nothing, as everybody
+	f("ada", "being word", everybodys, CodeCursorExpired)
 	f("ada", "being", good, CodeCursorInvalid)
 	f("ada", "being word", "page2", CodeCursorInvalid)
 	f("ada", "being word", good+"A", CodeCursorInvalid)

@@ -17,6 +17,15 @@ type Reader struct {
 	machine func() (Machine, error)
 	rss     func() (int64, error)
 	garbage func() int64
+	alter   func(Reading) Reading // nil changes nothing
+}
+
+// NewAlteredReader reads this machine and passes on what alter makes of each reading. Load tests put in memory
+// pressure by it.
+func NewAlteredReader(alter func(Reading) Reading) *Reader {
+	r := NewReader()
+	r.alter = alter
+	return r
 }
 
 // NewReader reads this machine.
@@ -40,6 +49,14 @@ func newReaderAt(root fs.FS, machine Machine) *Reader {
 // before the machine's own, which is the limit then. An error means that what is known is not
 // enough to say how near the limit is.
 func (r *Reader) Read() (Reading, error) {
+	out, err := r.read()
+	if err == nil && r.alter != nil {
+		out = r.alter(out)
+	}
+	return out, err
+}
+
+func (r *Reader) read() (Reading, error) {
 	out := Reading{At: time.Now(), Garbage: r.garbage()}
 	var err error
 	if out.Machine, err = r.machine(); err != nil {

@@ -178,6 +178,14 @@ func (s *core) Generation(ctx context.Context, scope Scope) (int64, error) {
 	return max(shared.generation, own.generation), nil
 }
 
+// Owns tells whether owner has ever stored anything, from memory: a first book stored by this process counts as soon as
+// the method that stored it returns, one stored by another process within 200 ms.
+func (s *core) Owns(ctx context.Context, owner string) bool {
+	s.catchUp(ctx)
+	_, _, known := s.owners.of(owner)
+	return known
+}
+
 // span returns the first and last id that belong to the scope's owner beside the
 // shared library, and the owner's number; an empty range when there are none.
 func (s *core) span(ctx context.Context, scope Scope) (lo, hi, number int64) {

@@ -163,8 +163,11 @@ func testGeneration(t *testing.T, s Store) {
 		}
 		last = now
 	}
+	same(t, "an owner without a book", s.Owns(ctx, ada.Owner), false)
 	a := ingest(t, s, book(ada.Owner, "hers"))
 	changed("ada's book", false, true, false)
+	same(t, "the owner of a book", s.Owns(ctx, ada.Owner), true)
+	same(t, "somebody else", s.Owns(ctx, bela.Owner), false)
 	same(t, "Ingested.Generation", a.Generation, last[1])
 	c := ingest(t, s, book("", "everybody's"))
 	changed("shared book", true, true, true)

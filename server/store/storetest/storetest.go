@@ -34,6 +34,7 @@ type Store interface {
 	Ingest(ctx context.Context, b store.NewBook) (store.Ingested, error)
 	DeleteBook(ctx context.Context, owner string, id int64) error
 	Generation(ctx context.Context, scope store.Scope) (int64, error)
+	Owns(ctx context.Context, owner string) bool
 	Totals(ctx context.Context, scope store.Scope) (books, passages int, err error)
 	Optimize(ctx context.Context) error
 	Ping(ctx context.Context) error

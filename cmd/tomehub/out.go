@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// writeOut writes the file that --out names, whole or not at all: until all of it is on the disk the file that was there before stays.
+// What is no regular file (/dev/stdout, a pipe) is written as it is.
+func writeOut(path string, body []byte, mode os.FileMode) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write result (--out): %w", err)
+		}
+	}()
+	if real, linkErr := filepath.EvalSymlinks(path); linkErr == nil {
+		path = real
+	}
+	if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(path, body, mode)
+	}
+	tmp, err := openBeside(path, mode)
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(body)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return err
+}
+
+// checkOut finds out before a long measurement whether its result can be written.
+func checkOut(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return usageError{fmt.Errorf("--out %s is a directory", path)}
+	case err == nil && !info.Mode().IsRegular():
+		return nil
+	}
+	tmp, err := openBeside(path, 0o600)
+	if err == nil {
+		err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("write result (--out): %w", err)}
+	}
+	return nil
+}
+
+// openBeside makes an empty file in the directory of path, under a name of its own. The mode is subject to the umask.
+func openBeside(path string, mode os.FileMode) (*os.File, error) {
+	dir, name := filepath.Split(path)
+	return os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%s.%d.tmp", name, os.Getpid())), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+}

@@ -1,0 +1,56 @@
+package loadtest
+
+import (
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// server reads what --spawn starts.
+func (p *parser) server(n *yaml.Node) {
+	if n == nil {
+		return
+	}
+	s := p.section(n, "server")
+	p.s.Server = Server{Phase: s.word("phase", "", "baseline", "A", "B", "C", "D"), Args: s.texts("args")}
+	if lab := s.get("lab"); lab != nil {
+		l := p.section(lab, "server lab")
+		l.need("statement_time")
+		p.s.Server.Lab = &Lab{
+			StatementTime: l.duration("statement_time", 0, 0, time.Minute),
+			Seed:          l.integer("seed", 1, 0, 1_000_000_000),
+		}
+		l.close()
+	}
+	s.close()
+}
+
+// injected reads what is put into the server during the run.
+func (p *parser) injected(s *section) {
+	items := s.list("faults")
+	if len(items) > maxFaults {
+		p.faultf(s.values["faults"], "scenario: has %d faults, at most %d", len(items), maxFaults)
+	}
+	for _, n := range items {
+		c := p.section(n, "fault")
+		f := Fault{Fault: c.word("fault", "", faultNames...)}
+		c.need("fault")
+		c.need("at")
+		c.need("for")
+		f.At = c.duration("at", 0, 0, maxDuration)
+		f.For = c.duration("for", 0, 100*time.Millisecond, maxTimeout)
+		f.Factor = c.quantity("factor", 0, 1, 1000, map[string]float64{"": 1})
+		f.Percent = c.quantity("percent", 0, 1, 100, map[string]float64{"%": 1})
+		if c.has("factor") != (f.Fault == "database_slow") && f.Fault != "" {
+			p.faultf(n, "fault %s: factor belongs to database_slow, which needs it", f.Fault)
+		}
+		if c.has("percent") != (f.Fault == "memory_pressure") && f.Fault != "" {
+			p.faultf(n, "fault %s: percent belongs to memory_pressure, which needs it", f.Fault)
+		}
+		if p.s.Duration > 0 && f.At+f.For > p.s.Duration {
+			p.faultf(n, "fault %s: ends after %v, the measured time is %v", f.Fault, f.At+f.For, p.s.Duration)
+		}
+		c.close()
+		p.s.Faults = append(p.s.Faults, f)
+	}
+}
