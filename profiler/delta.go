@@ -76,7 +76,13 @@ func (p *Profile) subtract(before []Statement, after *Snapshot) {
 	for i := range before {
 		earlier[before[i].key()] = &before[i]
 	}
-	f := newFold()
+	moved := 0 // rows are large: of a hundred thousand, growing their list would cost more than all the rest
+	for i := range after.Statements {
+		if old := earlier[after.Statements[i].key()]; old == nil || old.Counters != after.Statements[i].Counters {
+			moved++
+		}
+	}
+	f := &fold{rows: make([]Row, 0, moved), at: map[string]int{}}
 	for i := range after.Statements {
 		s := &after.Statements[i]
 		row := s.since(earlier[s.key()])
@@ -198,8 +204,6 @@ type fold struct {
 	rows []Row
 	at   map[string]int // of a SQLID, in rows
 }
-
-func newFold() *fold { return &fold{at: map[string]int{}} }
 
 func (f *fold) add(r Row) {
 	if r.SQLID == "" {

@@ -9,11 +9,11 @@ import (
 const shownVariants = 20
 
 // group counts statements that differ in their literals alone as one, which stands where the first of them stood. Statements
-// without a signature stay as they are.
+// without a signature stay as they are. It changes rows.
 func group(rows []Row) []Row {
 	first := make(map[string]int, len(rows)) // of a signature, in kept
 	members := map[int][]Row{}               // of the row at that place, where there are several
-	kept := rows[:0:0]
+	kept := rows[:0]
 	for i := range rows {
 		r := &rows[i]
 		if unsigned(r.Signature) || r.SQLID == "" {
@@ -31,6 +31,7 @@ func group(rows []Row) []Row {
 		}
 		members[at] = append(members[at], *r)
 	}
+	clear(rows[len(kept):])
 	for at, variants := range members {
 		kept[at] = combine(variants)
 	}

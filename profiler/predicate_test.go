@@ -63,3 +63,22 @@ func FuzzPredicate(f *testing.F) {
 		}
 	})
 }
+
+func TestBracketed(t *testing.T) {
+	f := func(s, want string, ok bool) {
+		t.Helper()
+		if got, is := bracketed(s); got != want && ok || is != ok {
+			t.Errorf("bracketed(%s) = %q, %v, want %q, %v", s, got, is, want, ok)
+		}
+	}
+	f(`(a)`, `a`, true)
+	f(`((a)(b))`, `(a)(b)`, true)
+	f(`(a) OR (b)`, ``, false) // two pairs
+	f(`(')(')`, `')('`, true)  // brackets of a text are none
+	f(`(")(")`, `")("`, true)
+	f(`('"(' || "x)")`, `'"(' || "x)"`, true) // nor is a quote within the other kind
+	f(`('it''s (')`, `'it''s ('`, true)
+	f(`(a(b)`, ``, false) // one is not closed
+	f(`(`, ``, false)
+	f(``, ``, false)
+}
