@@ -299,7 +299,11 @@ func newProfile(s Snapshot, opt Options) *Profile {
 }
 
 func (t *TimeModel) minus(o *TimeModel) *TimeModel {
-	return &TimeModel{DBTime: t.DBTime - o.DBTime, DBCPU: t.DBCPU - o.DBCPU, Parse: t.Parse - o.Parse, HardParse: t.HardParse - o.HardParse}
+	// A counter of the model that fell says nothing of the window.
+	return &TimeModel{
+		DBTime: max(0, t.DBTime-o.DBTime), DBCPU: max(0, t.DBCPU-o.DBCPU),
+		Parse: max(0, t.Parse-o.Parse), HardParse: max(0, t.HardParse-o.HardParse),
+	}
 }
 
 func micros(d time.Duration) Micros { return Micros(d.Microseconds()) }
