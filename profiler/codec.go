@@ -87,7 +87,12 @@ func decode(r io.Reader) (Snapshot, error) {
 	in := &boundedReader{r: r, left: MaxSnapshotBytes}
 	dec := json.NewDecoder(in)
 	s, err := decodeObject(dec)
-	if err == nil {
+	switch {
+	case err == io.EOF && dec.InputOffset() == 0:
+		err = errors.New("it is empty")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("it ends in the middle: was it written whole?")
+	case err == nil:
 		if _, err = dec.Token(); err == io.EOF {
 			err = nil
 		} else if err == nil {
@@ -107,6 +112,11 @@ func decode(r io.Reader) (Snapshot, error) {
 	}
 	return s, nil
 }
+
+// maxPartBytes bounds each part of a snapshot but its statements, which have a bound of their own. The largest is what is
+// known of the statements shown: a few hundred texts and plans. Bytes can become fifty times as much memory, as
+// many empty instances do.
+const maxPartBytes = 8 << 20
 
 var errBound = errors.New("beyond the profiler's bound")
 
@@ -184,7 +194,15 @@ func decodeObject(dec *json.Decoder) (Snapshot, error) {
 		default: // of a newer server
 			into = new(json.RawMessage)
 		}
-		if err := dec.Decode(into); err != nil {
+		before := dec.InputOffset()
+		var part json.RawMessage // a value as large as the whole file at most, before it becomes one of many small parts
+		if err := dec.Decode(&part); err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
+		if size := dec.InputOffset() - before; size > maxPartBytes {
+			return s, fmt.Errorf("%w: %s has %d bytes, and at most %d MiB are read", errBound, name, size, maxPartBytes>>20)
+		}
+		if err := json.Unmarshal(part, into); err != nil {
 			return s, fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -1,6 +1,9 @@
 package profiler
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // Counters are what one statement, or all, did: since it was first seen in a Snapshot, within the window in a Profile. What
 // its source does not count is 0; Kind tells which that is.
@@ -42,6 +45,15 @@ func (c *Counters) list() [counters]int64 {
 		int64(c.CPU), int64(c.UserIO), int64(c.Concurrency), int64(c.Application), int64(c.Cluster), int64(c.PLSQL),
 		c.Gets, c.Reads, c.Fetches, c.Sorts, c.Parses, c.Loads, c.Invalid,
 	}
+}
+
+func (c *Counters) check() error {
+	for i, v := range c.list() {
+		if v < 0 {
+			return fmt.Errorf("has %s %d, and a counter is never negative", counterNames[i], v)
+		}
+	}
+	return nil
 }
 
 func fromList(l [counters]int64) Counters {

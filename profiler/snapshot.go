@@ -152,10 +152,8 @@ func (s *Statement) check() error {
 	if s.key() == (key{}) {
 		return errors.New("has neither name nor sql nor sql_id")
 	}
-	for i, v := range s.Counters.list() {
-		if v < 0 {
-			return fmt.Errorf("has %s %d, and a counter is never negative", counterNames[i], v)
-		}
+	if err := s.Counters.check(); err != nil {
+		return err
 	}
 	if s.Max < 0 {
 		return fmt.Errorf("has max_us %d, and a counter is never negative", s.Max)
@@ -172,6 +170,12 @@ func (s Snapshot) check() error {
 		return fmt.Errorf("schema_version is %d, and this tomehub reads %d", s.SchemaVersion, SchemaVersion)
 	case s.StartedAt.IsZero() || s.Now.IsZero():
 		return errors.New("no started_at or no now")
+	}
+	if err := s.Own.check(); err != nil {
+		return fmt.Errorf("own %w", err)
+	}
+	if t := s.Time; t != nil && min(t.DBTime, t.DBCPU, t.Parse, t.HardParse) < 0 {
+		return errors.New("time_model has a counter below 0, and a counter is never negative")
 	}
 	seen := make(map[key]bool, len(s.Statements))
 	for i := range s.Statements {

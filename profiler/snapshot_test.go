@@ -77,7 +77,8 @@ func TestDecode(t *testing.T) {
 	f(head+`}`, "")                                                                  // none at all
 	f(head+`,"new":{"deep":[{}]},"statements":[{"name":"a","cpu_us":1}]}`+" \n", "") // fields of a newer server
 	f(head+`,"statements":[{"sql":"a"},{"name":"a","sql":"b"}]}`, "")                // a name is not a text
-	f(``, "EOF")
+	f(``, "it is empty")
+	f(" \n", "it is empty")
 	f(`<html>`, "invalid character")
 	f(`[]`, `"[" where "{" is expected`)
 	f(`null`, `where "{" is expected`)
@@ -86,14 +87,16 @@ func TestDecode(t *testing.T) {
 	f(`{"schema_version":1,"started_at":"2026-03-01T08:00:00Z"}`, "no started_at or no now")
 	f(head+`,"tables":[]}`, "--compare takes") // a report
 	f(`{"schema_version":1,"now":"yesterday"}`, "now: ")
-	f(head, "EOF")                                           // cut off
-	f(head+`,"statements":[{"name":"a"}`, "EOF")             // cut off
-	f(head+`}{}`, "more behind its end")                     // two at once
-	f(head+`,"statements":{}}`, `"{" where "[" is expected`) // another shape
-	f(head+`,"statements":[1]}`, "statement 1: ")            // another shape
+	f(head, "ends in the middle")                               // cut off
+	f(head+`,"statements":[{"name":"a"}`, "ends in the middle") // cut off
+	f(head+`}{}`, "more behind its end")                        // two at once
+	f(head+`,"statements":{}}`, `"{" where "[" is expected`)    // another shape
+	f(head+`,"statements":[1]}`, "statement 1: ")               // another shape
 	f(head+`,"statements":[{"name":"a"},{}]}`, "statement 2 has neither name nor sql")
 	f(head+`,"statements":[{"name":"a","rows":-1}]}`, "statement 1 has rows -1")
 	f(head+`,"statements":[{"name":"a","elapsed_us":9223372036854775808}]}`, "statement 1: ")
+	f(head+`,"own":{"rows":-1}}`, "own has rows -1")
+	f(head+`,"time_model":{"parse_us":-1}}`, "time_model has a counter below 0")
 	f(head+`,"statements":[{"name":"a"},{"name":"a"}]}`, `statement 2, "a", is there twice`)
 	f(head+`,"statements":[{"name":"a"}],"statements":[{"name":"a"}]}`, "is there twice")
 }
@@ -116,6 +119,8 @@ func TestDecodeIsBounded(t *testing.T) {
 		return io.MultiReader(strings.NewReader(head+`,"statements":[{}`), &repeat{s: s})
 	}
 	f(endless(",{}"), "more than 200000 statements")
+	f(strings.NewReader(head+`,"instances":[{}`+strings.Repeat(",{}", 3<<20)+`]}`), "instances has 9437")
+	f(strings.NewReader(head+`,"new":[{}`+strings.Repeat(",{}", 3<<20)+`]}`), "new has 9437") // of a newer server
 	f(io.MultiReader(strings.NewReader(head+`,"server":"`), &repeat{s: "x"}), "more than 96 MiB")
 }
 

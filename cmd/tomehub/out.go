@@ -57,5 +57,8 @@ func checkOut(path string) error {
 // openBeside makes an empty file in the directory of path, under a name of its own. The mode is subject to the umask.
 func openBeside(path string, mode os.FileMode) (*os.File, error) {
 	dir, name := filepath.Split(path)
+	if info, err := os.Stat(filepath.Clean(dir)); dir != "" && (err != nil || !info.IsDir()) {
+		return nil, fmt.Errorf("%s: no directory %s", path, dir)
+	}
 	return os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%s.%d.tmp", name, os.Getpid())), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 }
