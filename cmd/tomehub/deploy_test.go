@@ -2,9 +2,9 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,22 +98,35 @@ func checkMakefile(t *testing.T, login string) {
 	if m == nil || !strings.Contains(live, login) {
 		t.Fatalf("make live runs %s", live)
 	}
-	args := []string{"test", "-list", m[1]}
-	for _, pkg := range strings.Fields(m[2]) {
-		if strings.HasPrefix(pkg, "./") {
-			args = append(args, filepath.Join("../..", pkg))
-		}
-	}
-	list, err := exec.CommandContext(t.Context(), "go", args...).Output()
-	if err != nil {
-		t.Fatalf("list the tests of %s: %v", m[2], err)
-	}
+	names, selects := testsOf(t, strings.Fields(m[2])), regexp.MustCompile(m[1])
 	if r := recipe("oracle"); !strings.Contains(r, "< docs/oracle-grants.sql") {
 		t.Errorf("make oracle grants nothing: %s", r)
 	}
 	for _, want := range []string{"TestLiveOracleProfile", "TestLiveOracleConformance", "TestLiveOracleMigrations", "TestLiveOraclePools", "TestLiveOracleReplicas"} {
-		if !strings.Contains(string(list), want+"\n") {
+		if !slices.Contains(names, want) || !selects.MatchString(want) {
 			t.Errorf("make live does not run %s", want)
 		}
 	}
+}
+
+// testsOf lists the tests of packages by reading their files; `go test -list` would compile each of them.
+func testsOf(t *testing.T, packages []string) []string {
+	t.Helper()
+	var names []string
+	for _, pkg := range packages {
+		files, err := filepath.Glob(filepath.Join("../..", pkg, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no tests, %v", pkg, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+				names = append(names, string(m[1]))
+			}
+		}
+	}
+	return names
 }

@@ -90,7 +90,7 @@ load test that proves how many users it carries. Start with:
 	a.shared.add(choiceValue{&a.logFormat, []string{"auto", "text", "json"}}, "log-format", "TOMEHUB_LOG_FORMAT",
 		"auto is text on a terminal and JSON otherwise")
 	root.PersistentFlags().StringVar(&a.envFile, "env-file", ".env", "file of NAME=value lines that the environment overrides; empty for none")
-	root.AddCommand(a.newServeCommand(), a.newIngestCommand(), a.newMigrateCommand(), a.newLoadtestCommand(), a.newProfileCommand())
+	root.AddCommand(a.newServeCommand(), a.newIngestCommand(), a.newMigrateCommand(), a.newLoadtestCommand(), a.newProfileCommand(), a.newHealthCommand())
 	return root
 }
 
