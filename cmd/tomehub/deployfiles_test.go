@@ -223,3 +223,27 @@ func TestDeploySystemd(t *testing.T) {
 		t.Errorf("exposure %v", level)
 	}
 }
+
+// TestDocsNameSettings holds that every setting which a page tells people to set is one.
+func TestDocsNameSettings(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	setting := regexp.MustCompile(`\b((?:TOMEHUB|DB|RATE_LIMIT|MAX_CONCURRENT|FIREBASE|ANSWER|AUTH)_[A-Z_]+)=`)
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, m := range setting.FindAllSubmatch(text, -1) {
+			if !strings.HasPrefix(string(m[1]), "TOMEHUB_TEST_") {
+				names = append(names, string(m[1]))
+			}
+		}
+		if len(names) > 0 {
+			checkNames(t, page, names)
+		}
+	}
+}
