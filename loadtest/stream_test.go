@@ -80,6 +80,28 @@ func TestLineScanError(t *testing.T) {
 	}
 }
 
+// However long a stream is, or one line of it, reading it takes the same memory.
+func TestLineScanIsBounded(t *testing.T) {
+	room, mark := make([]byte, streamRoom), (&Stream{Last: "done"}).marks()
+	f := func(line string, lines int) float64 {
+		return testing.AllocsPerRun(3, func() {
+			r := io.LimitReader(endless(line), int64(lines*len(line)))
+			if n, err := newLineScan(mark, false).read(r, room, func() {}); err != nil || n != int64(lines*len(line)) {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		})
+	}
+	short, many, long := f("a line\n", 10), f("a line\n", 100_000), f("one long line; ", 100_000)
+	if many != short || long != short {
+		t.Errorf("allocations: %v for ten lines, %v for 100,000, %v for one as long", short, many, long)
+	}
+}
+
+// endless repeats its text.
+type endless string
+
+func (e endless) Read(p []byte) (int, error) { return copy(p, e), nil }
+
 func FuzzLineScan(f *testing.F) {
 	f.Add("a\ndone\n", "done", uint8(0), false)
 	f.Add(": c\n\ndata: x\r\n", "x", uint8(3), true)
