@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"errors"
 	"math"
 	"sync"
 	"time"
@@ -19,10 +20,14 @@ type Window struct {
 	OK        int64   `json:"ok"`
 	Refused   int64   `json:"refused"`
 	Failed    int64   `json:"failed"`
+	MeanMS    float64 `json:"mean_ms"`
 	P50MS     float64 `json:"p50_ms"`
 	P95MS     float64 `json:"p95_ms"`
 	P99MS     float64 `json:"p99_ms"`
 	MaxMS     float64 `json:"max_ms"`
+	// Response is the distribution that the times above are taken from, in the form of Latency.Histogram. It is empty when
+	// nobody got an answer in the window.
+	Response string `json:"response,omitempty"`
 }
 
 // maxWindows bounds the list of windows; a run of more seconds has longer windows.
@@ -51,6 +56,18 @@ type collector struct {
 	wrong    int64 // of these, refused or failed
 	resent   int64 // requests that net/http had to send on a second connection
 	inTime   int64 // first requests of visitors, due and sent in the measured time
+
+	// Closed windows whose Response is yet to be written, and the histograms of those that are. Writing one takes about a
+	// millisecond, which must not hold up requests that wait for mu.
+	unwritten []unwritten
+	blanks    []*hdrhistogram.Histogram
+	fault     error // of writing one
+}
+
+// unwritten is the distribution of a closed window.
+type unwritten struct {
+	window   int
+	response *hdrhistogram.Histogram
 }
 
 // A watch judges a check in every window of its own length.
@@ -149,11 +166,38 @@ func (c *collector) skip(st *Step) {
 	c.steps[st.index].skipped++
 }
 
-// tick closes the windows that ended by now.
+// tick closes the windows that ended by now. It is called by one goroutine at a time.
 func (c *collector) tick(now time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.turn(now)
+	closed := c.unwritten
+	c.unwritten = nil
+	c.mu.Unlock()
+	c.write(closed)
+}
+
+// write puts the distributions into their windows.
+func (c *collector) write(closed []unwritten) {
+	for _, u := range closed {
+		text, err := encoded(u.response)
+		u.response.Reset()
+		c.mu.Lock()
+		c.windows[u.window].Response = text
+		c.fault = errors.Join(c.fault, err)
+		c.blanks = append(c.blanks, u.response)
+		c.mu.Unlock()
+	}
+}
+
+// blank returns an empty histogram. The caller holds mu.
+func (c *collector) blank() *hdrhistogram.Histogram {
+	n := len(c.blanks)
+	if n == 0 {
+		return newHistogram()
+	}
+	h := c.blanks[n-1]
+	c.blanks = c.blanks[:n-1]
+	return h
 }
 
 // turn closes windows. The caller holds mu.
@@ -171,10 +215,14 @@ func (c *collector) turn(now time.Duration) {
 // close ends the window that began at opened. The caller holds mu.
 func (c *collector) close(length time.Duration) {
 	f := c.window.figures(length)
+	if f.Response.Count > 0 {
+		c.unwritten = append(c.unwritten, unwritten{window: len(c.windows), response: c.window.response})
+		c.window.response = c.blank()
+	}
 	c.windows = append(c.windows, Window{
 		StartS: c.opened.Seconds(), LengthS: length.Seconds(), WarmUp: c.opened < c.warm,
 		Users: c.users(c.opened + length), Completed: f.Completed, OK: f.OK, Refused: f.Refused, Failed: f.Failed,
-		P50MS: f.Response.P50MS, P95MS: f.Response.P95MS, P99MS: f.Response.P99MS, MaxMS: f.Response.MaxMS,
+		MeanMS: f.Response.MeanMS, P50MS: f.Response.P50MS, P95MS: f.Response.P95MS, P99MS: f.Response.P99MS, MaxMS: f.Response.MaxMS,
 	})
 	c.window.reset()
 	c.opened += length
@@ -183,11 +231,12 @@ func (c *collector) close(length time.Duration) {
 // finish closes the window under way at the end of a run.
 func (c *collector) finish(now time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.turn(now)
 	if c.window.figures(0).Completed > 0 {
 		c.close(max(now-c.opened, time.Millisecond))
 	}
+	c.mu.Unlock()
+	c.tick(now)
 }
 
 // close judges one window. A window with too little in it is neither held nor broken.

@@ -125,6 +125,9 @@ func (r *run) figures(out *Result, measured time.Duration) error {
 			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Figures: figures})
 		}
 	}
+	if c.fault != nil {
+		return c.fault
+	}
 	var err error
 	if out.Total, err = total.whole(measured); err != nil {
 		return err
