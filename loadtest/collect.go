@@ -33,11 +33,31 @@ type Window struct {
 // maxWindows bounds the list of windows; a run of more seconds has longer windows.
 const maxWindows = 3600
 
+// StepWindow is what ended of one step in one stretch of the measured time. All steps of a run have the same stretches.
+// What was due in the warm-up is not in it, nor what ended after the measured time.
+type StepWindow struct {
+	StartS    float64 `json:"start_s"`
+	LengthS   float64 `json:"length_s"`
+	Completed int64   `json:"completed"`
+	OK        int64   `json:"ok"`
+	Refused   int64   `json:"refused"`
+	Failed    int64   `json:"failed"`
+	Response  string  `json:"response,omitempty"` // as Window.Response
+}
+
+// A run has stepWindows windows of each step, so many that a comparison of two runs can tell how much its figures vary;
+// fewer when they would be shorter than leastStepWindow.
+const (
+	stepWindows     = 40
+	leastStepWindow = 100 * time.Millisecond
+)
+
 // A collector counts what happened. Its memory depends on the scenario and the length of the run, never on the number of
 // requests.
 type collector struct {
 	warm, end time.Duration // the measured time
 	width     time.Duration // of a window
+	stepWidth time.Duration // of a step's window
 	users     func(time.Duration) int
 	abort     func(reason string)
 
@@ -46,6 +66,9 @@ type collector struct {
 	window   *tally
 	opened   time.Duration // when window began
 	windows  []Window
+	stretch  []*tally       // of each step, since the last of its windows
+	since    time.Duration  // when these began
+	parts    [][]StepWindow // of each step
 	watches  []*watch
 	details  [kinds]string           // the first text of each kind
 	lag      *hdrhistogram.Histogram // due to sent, of requests that were not held
@@ -64,8 +87,10 @@ type collector struct {
 	fault     error // of writing one
 }
 
-// unwritten is the distribution of a closed window.
+// unwritten is the distribution of a closed window, of all requests or, when part is set, of one step.
 type unwritten struct {
+	part     bool
+	step     int
 	window   int
 	response *hdrhistogram.Histogram
 }
@@ -89,10 +114,11 @@ func newCollector(scn *Scenario, users func(time.Duration) int, abort func(strin
 	}
 	c := &collector{
 		warm: scn.WarmUp, end: scn.Total(), width: width, users: users, abort: abort,
+		stepWidth: max(leastStepWindow, scn.Duration/stepWindows), since: scn.WarmUp, parts: make([][]StepWindow, len(scn.steps)),
 		window: newTally(), lag: newHistogram(),
 	}
 	for range scn.steps {
-		c.steps = append(c.steps, newTally())
+		c.steps, c.stretch = append(c.steps, newTally()), append(c.stretch, newTally())
 	}
 	for _, check := range scn.Checks {
 		if check.Window > 0 && metrics[check.Metric].server == nil {
@@ -146,6 +172,9 @@ func (c *collector) add(u *user, sent time.Duration, first bool) {
 		return
 	}
 	tally.add(k, response, service, u.call.bytes)
+	if u.call.answered < c.end {
+		c.stretch[u.call.step.index].add(k, response, service, 0)
+	}
 	if u.call.held {
 		c.held++
 	} else {
@@ -182,7 +211,11 @@ func (c *collector) write(closed []unwritten) {
 		text, err := encoded(u.response)
 		u.response.Reset()
 		c.mu.Lock()
-		c.windows[u.window].Response = text
+		if u.part {
+			c.parts[u.step][u.window].Response = text
+		} else {
+			c.windows[u.window].Response = text
+		}
 		c.fault = errors.Join(c.fault, err)
 		c.blanks = append(c.blanks, u.response)
 		c.mu.Unlock()
@@ -205,6 +238,9 @@ func (c *collector) turn(now time.Duration) {
 	for now >= c.opened+c.width {
 		c.close(c.width)
 	}
+	for now >= c.since+c.stepWidth && c.since+c.stepWidth <= c.end {
+		c.part(c.stepWidth)
+	}
 	for _, w := range c.watches {
 		for now >= w.opened+w.check.Window && w.opened+w.check.Window <= c.end {
 			w.close(c.abort)
@@ -226,6 +262,23 @@ func (c *collector) close(length time.Duration) {
 	})
 	c.window.reset()
 	c.opened += length
+}
+
+// part ends the window of every step that began at since. The caller holds mu.
+func (c *collector) part(length time.Duration) {
+	for i, t := range c.stretch {
+		f := t.figures(length)
+		if f.Response.Count > 0 {
+			c.unwritten = append(c.unwritten, unwritten{part: true, step: i, window: len(c.parts[i]), response: t.response})
+			t.response = c.blank()
+		}
+		c.parts[i] = append(c.parts[i], StepWindow{
+			StartS: c.since.Seconds(), LengthS: length.Seconds(),
+			Completed: f.Completed, OK: f.OK, Refused: f.Refused, Failed: f.Failed,
+		})
+		t.reset()
+	}
+	c.since += length
 }
 
 // finish closes the window under way at the end of a run.

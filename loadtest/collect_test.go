@@ -32,3 +32,31 @@ func TestWindowDistributions(t *testing.T) {
 		t.Errorf("windows hold %d times with a median of %v ms, the run %d with %v ms", measured, latency(sum).P50MS, total.Count, total.P50MS)
 	}
 }
+
+// Every step has the same windows, which together hold what the step was asked in the measured time.
+func TestStepWindows(t *testing.T) {
+	r := sampleResult(t, sampleScenario)
+	for _, s := range r.Steps {
+		if len(s.Windows) != stepWindows {
+			t.Fatalf("%s has %d windows, want %d", s.Step, len(s.Windows), stepWindows)
+		}
+		var completed, wrong, timed int64
+		for i, w := range s.Windows {
+			if start := r.WarmUpS + float64(i)*0.2; math.Abs(w.StartS-start) > 1e-9 || w.LengthS != 0.2 {
+				t.Errorf("window %d of %s begins at %v and lasts %v, want %v and 0.2", i, s.Step, w.StartS, w.LengthS, start)
+			}
+			completed, wrong = completed+w.Completed, wrong+w.Failed+w.Refused
+			if w.Response != "" {
+				h, err := hdrhistogram.Decode([]byte(w.Response))
+				if err != nil {
+					t.Fatal(err)
+				}
+				timed += h.TotalCount()
+			}
+		}
+		// The last request of the run may end after the measured time.
+		if left := s.Completed - completed; left < 0 || left > 1 || wrong != s.Failed+s.Refused || timed+left != s.Response.Count {
+			t.Errorf("the windows of %s hold %d requests, %d not served, %d timed; the step has %+v", s.Step, completed, wrong, timed, s.Figures)
+		}
+	}
+}
