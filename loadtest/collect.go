@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"errors"
 	"math"
 	"sync"
 	"time"
@@ -19,20 +20,44 @@ type Window struct {
 	OK        int64   `json:"ok"`
 	Refused   int64   `json:"refused"`
 	Failed    int64   `json:"failed"`
+	MeanMS    float64 `json:"mean_ms"`
 	P50MS     float64 `json:"p50_ms"`
 	P95MS     float64 `json:"p95_ms"`
 	P99MS     float64 `json:"p99_ms"`
 	MaxMS     float64 `json:"max_ms"`
+	// Response is the distribution that the times above are taken from, in the form of Latency.Histogram. It is empty when
+	// nobody got an answer in the window.
+	Response string `json:"response,omitempty"`
 }
 
 // maxWindows bounds the list of windows; a run of more seconds has longer windows.
 const maxWindows = 3600
+
+// StepWindow is what ended of one step in one stretch of the measured time. All steps of a run have the same stretches.
+// What was due in the warm-up is not in it, nor what ended after the measured time.
+type StepWindow struct {
+	StartS    float64 `json:"start_s"`
+	LengthS   float64 `json:"length_s"`
+	Completed int64   `json:"completed"`
+	OK        int64   `json:"ok"`
+	Refused   int64   `json:"refused"`
+	Failed    int64   `json:"failed"`
+	Response  string  `json:"response,omitempty"` // as Window.Response
+}
+
+// A run has stepWindows windows of each step, so many that a comparison of two runs can tell how much its figures vary;
+// fewer when they would be shorter than leastStepWindow.
+const (
+	stepWindows     = 40
+	leastStepWindow = 100 * time.Millisecond
+)
 
 // A collector counts what happened. Its memory depends on the scenario and the length of the run, never on the number of
 // requests.
 type collector struct {
 	warm, end time.Duration // the measured time
 	width     time.Duration // of a window
+	stepWidth time.Duration // of a step's window
 	users     func(time.Duration) int
 	abort     func(reason string)
 
@@ -41,6 +66,9 @@ type collector struct {
 	window   *tally
 	opened   time.Duration // when window began
 	windows  []Window
+	stretch  []*tally       // of each step, since the last of its windows
+	since    time.Duration  // when these began
+	parts    [][]StepWindow // of each step
 	watches  []*watch
 	details  [kinds]string           // the first text of each kind
 	lag      *hdrhistogram.Histogram // due to sent, of requests that were not held
@@ -51,6 +79,20 @@ type collector struct {
 	wrong    int64 // of these, refused or failed
 	resent   int64 // requests that net/http had to send on a second connection
 	inTime   int64 // first requests of visitors, due and sent in the measured time
+
+	// Closed windows whose Response is yet to be written, and the histograms of those that are. Writing one takes about a
+	// millisecond, which must not hold up requests that wait for mu.
+	unwritten []unwritten
+	blanks    []*hdrhistogram.Histogram
+	fault     error // of writing one
+}
+
+// unwritten is the distribution of a closed window, of all requests or, when part is set, of one step.
+type unwritten struct {
+	part     bool
+	step     int
+	window   int
+	response *hdrhistogram.Histogram
 }
 
 // A watch judges a check in every window of its own length.
@@ -72,10 +114,11 @@ func newCollector(scn *Scenario, users func(time.Duration) int, abort func(strin
 	}
 	c := &collector{
 		warm: scn.WarmUp, end: scn.Total(), width: width, users: users, abort: abort,
+		stepWidth: max(leastStepWindow, scn.Duration/stepWindows), since: scn.WarmUp, parts: make([][]StepWindow, len(scn.steps)),
 		window: newTally(false), lag: newHistogram(),
 	}
 	for _, st := range scn.steps {
-		c.steps = append(c.steps, newTally(st.Stream != nil))
+		c.steps, c.stretch = append(c.steps, newTally(st.Stream != nil)), append(c.stretch, newTally(false))
 	}
 	for _, check := range scn.Checks {
 		if check.Window > 0 && metrics[check.Metric].server == nil {
@@ -130,6 +173,9 @@ func (c *collector) add(u *user, sent time.Duration, first bool) {
 	}
 	tally.add(k, response, service, u.call.bytes)
 	tally.stream(&u.call)
+	if u.call.answered < c.end {
+		c.stretch[u.call.step.index].add(k, response, service, 0)
+	}
 	if u.call.held {
 		c.held++
 	} else {
@@ -151,17 +197,51 @@ func (c *collector) skip(st *Step) {
 	c.steps[st.index].skipped++
 }
 
-// tick closes the windows that ended by now.
+// tick closes the windows that ended by now. It is called by one goroutine at a time.
 func (c *collector) tick(now time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.turn(now)
+	closed := c.unwritten
+	c.unwritten = nil
+	c.mu.Unlock()
+	c.write(closed)
+}
+
+// write puts the distributions into their windows.
+func (c *collector) write(closed []unwritten) {
+	for _, u := range closed {
+		text, err := encoded(u.response)
+		u.response.Reset()
+		c.mu.Lock()
+		if u.part {
+			c.parts[u.step][u.window].Response = text
+		} else {
+			c.windows[u.window].Response = text
+		}
+		c.fault = errors.Join(c.fault, err)
+		c.blanks = append(c.blanks, u.response)
+		c.mu.Unlock()
+	}
+}
+
+// blank returns an empty histogram. The caller holds mu.
+func (c *collector) blank() *hdrhistogram.Histogram {
+	n := len(c.blanks)
+	if n == 0 {
+		return newHistogram()
+	}
+	h := c.blanks[n-1]
+	c.blanks = c.blanks[:n-1]
+	return h
 }
 
 // turn closes windows. The caller holds mu.
 func (c *collector) turn(now time.Duration) {
 	for now >= c.opened+c.width {
 		c.close(c.width)
+	}
+	for now >= c.since+c.stepWidth && c.since+c.stepWidth <= c.end {
+		c.part(c.stepWidth)
 	}
 	for _, w := range c.watches {
 		for now >= w.opened+w.check.Window && w.opened+w.check.Window <= c.end {
@@ -173,23 +253,45 @@ func (c *collector) turn(now time.Duration) {
 // close ends the window that began at opened. The caller holds mu.
 func (c *collector) close(length time.Duration) {
 	f := c.window.figures(length)
+	if f.Response.Count > 0 {
+		c.unwritten = append(c.unwritten, unwritten{window: len(c.windows), response: c.window.response})
+		c.window.response = c.blank()
+	}
 	c.windows = append(c.windows, Window{
 		StartS: c.opened.Seconds(), LengthS: length.Seconds(), WarmUp: c.opened < c.warm,
 		Users: c.users(c.opened + length), Completed: f.Completed, OK: f.OK, Refused: f.Refused, Failed: f.Failed,
-		P50MS: f.Response.P50MS, P95MS: f.Response.P95MS, P99MS: f.Response.P99MS, MaxMS: f.Response.MaxMS,
+		MeanMS: f.Response.MeanMS, P50MS: f.Response.P50MS, P95MS: f.Response.P95MS, P99MS: f.Response.P99MS, MaxMS: f.Response.MaxMS,
 	})
 	c.window.reset()
 	c.opened += length
 }
 
+// part ends the window of every step that began at since. The caller holds mu.
+func (c *collector) part(length time.Duration) {
+	for i, t := range c.stretch {
+		f := t.figures(length)
+		if f.Response.Count > 0 {
+			c.unwritten = append(c.unwritten, unwritten{part: true, step: i, window: len(c.parts[i]), response: t.response})
+			t.response = c.blank()
+		}
+		c.parts[i] = append(c.parts[i], StepWindow{
+			StartS: c.since.Seconds(), LengthS: length.Seconds(),
+			Completed: f.Completed, OK: f.OK, Refused: f.Refused, Failed: f.Failed,
+		})
+		t.reset()
+	}
+	c.since += length
+}
+
 // finish closes the window under way at the end of a run.
 func (c *collector) finish(now time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.turn(now)
 	if c.window.figures(0).Completed > 0 {
 		c.close(max(now-c.opened, time.Millisecond))
 	}
+	c.mu.Unlock()
+	c.tick(now)
 }
 
 // close judges one window. A window with too little in it is neither held nor broken.

@@ -48,7 +48,7 @@ type Latency struct {
 	P999MS float64 `json:"p999_ms"`
 	MaxMS  float64 `json:"max_ms"`
 	// Histogram is the whole distribution in microseconds, in HdrHistogram's V2 compressed form, so that results of
-	// several generators can be merged. It is empty for windows.
+	// several generators can be merged.
 	Histogram string `json:"histogram,omitempty"`
 }
 
@@ -85,15 +85,21 @@ func latency(h *hdrhistogram.Histogram) Latency {
 // exported is latency with the histogram itself.
 func exported(h *hdrhistogram.Histogram) (Latency, error) {
 	l := latency(h)
-	if l.Count == 0 {
-		return l, nil
+	var err error
+	l.Histogram, err = encoded(h)
+	return l, err
+}
+
+// encoded writes a histogram in HdrHistogram's V2 compressed form, as base64. One without values is "".
+func encoded(h *hdrhistogram.Histogram) (string, error) {
+	if h.TotalCount() == 0 {
+		return "", nil
 	}
 	text, err := h.EncodeV2()
 	if err != nil {
-		return l, fmt.Errorf("encode histogram: %w", err)
+		return "", fmt.Errorf("encode histogram: %w", err)
 	}
-	l.Histogram = string(text)
-	return l, nil
+	return string(text), nil
 }
 
 // A tally gathers requests. Its size does not depend on how many there are.

@@ -54,6 +54,9 @@ type StepFigures struct {
 	Flow string `json:"flow"`
 	Step string `json:"step"`
 	Figures
+	// Windows are the measured time in at most 40 equal stretches; what a run that was cut short measured after the last
+	// whole one is in none.
+	Windows []StepWindow `json:"windows,omitempty"`
 }
 
 // ErrorFigures count one kind of failure or refusal, with the text of the first one.
@@ -123,8 +126,11 @@ func (r *run) figures(out *Result, measured time.Duration) error {
 			if err != nil {
 				return err
 			}
-			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Figures: figures})
+			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Figures: figures, Windows: c.parts[st.index]})
 		}
+	}
+	if c.fault != nil {
+		return c.fault
 	}
 	var err error
 	if out.Total, err = total.whole(measured); err != nil {
