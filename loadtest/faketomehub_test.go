@@ -88,11 +88,7 @@ func (f *fakeTomehub) RoundTrip(r *http.Request) (*http.Response, error) {
 	if v == nil {
 		return answer(404, `{"error":"no_such_route"}`), nil
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return answer(200, string(text)), nil
+	return jsonAnswer(v)
 }
 
 func answer(status int, body string) *http.Response {
@@ -142,4 +138,13 @@ func (f *fakeTomehub) answer(r *http.Request) any {
 			"closed": f.closed, "rejected": 3 * f.opened}}}
 	}
 	return nil
+}
+
+// jsonAnswer is an answer with v as its body.
+func jsonAnswer(v any) (*http.Response, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return answer(200, string(text)), nil
 }

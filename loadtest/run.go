@@ -43,11 +43,15 @@ type Config struct {
 	// TopStatements, unless nil, is called at the start of the measured time, and what it returns at the end. An error of
 	// either stands in the result's notes and fails nothing.
 	TopStatements func(context.Context) (func(context.Context) (*StatementWindow, error), error)
+	// ServerPID, unless 0, is the server's process on this machine; the result then tells the CPU time it used.
+	ServerPID int
 
-	transport http.RoundTripper // tests: takes the place of the network
-	waiter    waiter            // tests: must sleep on the bubble's clock
-	gauge     func(*gauge)      // tests: changes what the gauge reads
-	observer  http.RoundTripper // tests: where the observer asks; with transport and without observer it is left out
+	windows   time.Duration                 // how long each window is; 0 leaves it to the length of the run
+	transport http.RoundTripper             // tests: takes the place of the network
+	waiter    waiter                        // tests: must sleep on the bubble's clock
+	gauge     func(*gauge)                  // tests: changes what the gauge reads
+	serverCPU func() (time.Duration, error) // tests: takes the place of the server's process
+	observer  http.RoundTripper             // tests: where the observer asks; with transport and without observer it is left out
 }
 
 // Progress is how a run goes.
@@ -108,6 +112,7 @@ type run struct {
 	ex     *exchange
 	col    *collector
 	gauge  *gauge
+	cpu    *cpuWatch // nil when the server's process is not known
 	cancel context.CancelCauseFunc
 	closes []func() // connections of users
 
@@ -139,6 +144,14 @@ func newRun(cfg Config) (*run, error) {
 	}
 	r.ex = &exchange{users: make([]*user, r.scn.slots()), clock: r.clock}
 	r.col = newCollector(r.scn, r.present, func(reason string) { r.cancel(abortError(reason)) })
+	if cfg.windows > 0 {
+		r.col.width = cfg.windows
+	}
+	readCPU := cfg.serverCPU
+	if readCPU == nil {
+		readCPU = cpuOf(cfg.ServerPID)
+	}
+	r.cpu = newCPUWatch(readCPU, r.scn.WarmUp, r.scn.Total(), runtime.NumCPU())
 	r.gauge = newGauge(r.scn.WarmUp, r.scn.Total(), runtime.GOMAXPROCS(0))
 	r.gauge.shared = cfg.Shared
 	if cfg.gauge != nil {
@@ -308,6 +321,7 @@ func (r *run) present(t time.Duration) int {
 // watch closes windows, samples the gauge and tells the progress until ctx ends.
 func (r *run) watch(ctx context.Context) {
 	r.gauge.sample(r.clock())
+	r.cpu.sample(r.clock())
 	ticker := time.NewTicker(min(500*time.Millisecond, max(10*time.Millisecond, r.scn.Duration/20)))
 	defer ticker.Stop()
 	for {
@@ -318,6 +332,7 @@ func (r *run) watch(ctx context.Context) {
 		}
 		now := r.clock()
 		r.gauge.sample(now)
+		r.cpu.sample(now)
 		r.col.tick(now)
 		if r.cfg.Progress != nil {
 			r.cfg.Progress(r.progress(now))

@@ -16,6 +16,7 @@ type ServerFigures struct {
 	Pools      []PoolFigures     `json:"pools,omitempty"`
 	Streams    *StreamFigures    `json:"streams,omitempty"`
 	Memory     *MemoryFigures    `json:"memory,omitempty"`
+	CPU        *CPUFigures       `json:"cpu,omitempty"`
 	InFlight   *PeakMean         `json:"in_flight,omitempty"` // requests under way, those about health left out
 
 	Breakers        []BreakerFigures    `json:"breakers,omitempty"`
@@ -77,10 +78,11 @@ type PoolFigures struct {
 	InUse     PeakMean `json:"in_use"`
 	Waiting   PeakMean `json:"waiting"`
 	Acquired  int64    `json:"acquired"`
-	Waits     int64    `json:"waits"`      // of these and of those refused, who had to wait at all
-	WaitMS    float64  `json:"wait_ms"`    // per wait, on average
-	Refused   int64    `json:"refused"`    // queue full, waited too long, or shed
-	WaitShare float64  `json:"wait_share"` // percent of all who asked
+	Waits     int64    `json:"waits"`                // of these and of those refused, who had to wait at all
+	WaitMS    float64  `json:"wait_ms"`              // per wait, on average
+	Refused   int64    `json:"refused"`              // queue full, waited too long, or shed
+	WaitShare float64  `json:"wait_share"`           // percent of all who asked
+	FullShare float64  `json:"full_share,omitempty"` // percent of the samples of the measured time in which all connections were in use
 }
 
 // StreamFigures are those of streamed answers.

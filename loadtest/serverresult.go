@@ -21,6 +21,7 @@ func (r *run) server(out *Result, until time.Duration) {
 		return
 	}
 	out.Server = o.figures(until)
+	out.Server.CPU = r.cpu.figures()
 }
 
 // figures puts together what was seen. The caller holds mu.
@@ -36,6 +37,9 @@ func (o *observer) figures(until time.Duration) *ServerFigures {
 	}
 	if o.measured != nil {
 		o.measured.fill(f)
+		for i := range f.Pools {
+			f.Pools[i].FullShare = f.fullShare(&f.Pools[i])
+		}
 	}
 	window, err := o.statements.result()
 	f.Top = window
@@ -125,6 +129,26 @@ func (s *stretch) fill(f *ServerFigures) {
 			OpenS: s.open[name].Seconds(), State: s.last.breakers[name],
 		})
 	}
+}
+
+// fullShare is the percent of the samples of the measured time in which all connections of a pool were in use.
+func (f *ServerFigures) fullShare(p *PoolFigures) float64 {
+	full, all := int64(0), int64(0)
+	for i := range f.Samples {
+		x := &f.Samples[i]
+		if x.AtS <= f.FromS || x.AtS > f.ToS {
+			continue
+		}
+		for _, s := range x.Pools {
+			if s.Name == p.Name && s.Size > 0 {
+				all++
+				if s.InUseMax >= s.Size {
+					full++
+				}
+			}
+		}
+	}
+	return percent(full, all)
 }
 
 // end is the gauge as it was last seen.
