@@ -33,7 +33,7 @@ func newPlot(c Chart) plot {
 		p.note(n, "series", "series")
 	}
 	for _, s := range c.Series {
-		p.stats = append(p.stats, statsOf(s.Points))
+		p.stats = append(p.stats, statsOf(s.Points, c.From))
 	}
 	switch c.Kind {
 	case StackedChart:
@@ -90,6 +90,9 @@ func (p *plot) scaleX() {
 	if c.X.Max > 0 {
 		e.add(c.X.Max, true)
 	}
+	if c.X.Scale == Elapsed {
+		e.add(0, false)
+	}
 	if c.Kind == StepChart && c.X.Scale == Log {
 		e.low /= 2 // a first step that begins at 0 has no place on a log scale, but must have a width
 	}
@@ -116,6 +119,9 @@ func (p *plot) scaleY() {
 	if c.Y.Max > 0 {
 		e.add(c.Y.Max, true)
 	}
+	if log {
+		e.add(c.Y.Min, true)
+	}
 	most := 4 * e.high
 	if log {
 		most = 100 * e.high
@@ -125,7 +131,7 @@ func (p *plot) scaleY() {
 		case !usable(b.Value) || log && b.Value <= 0:
 			p.notes = append(p.notes, "The bound "+strconv.Quote(b.Label)+" has no place on this axis.")
 		case b.Value > most && e.high > 0:
-			p.notes = append(p.notes, oneLine(b.Label)+" lies above the chart, at "+value(b.Value, c.Y.Unit)+".")
+			p.notes = append(p.notes, oneLine(b.Label)+" ("+value(b.Value, c.Y.Unit)+") lies above the chart.")
 		case len(p.bounds) < maxBounds:
 			p.bounds = append(p.bounds, b)
 		}
