@@ -25,7 +25,7 @@ func (r *Result) charts() []reports.Chart {
 		return nil
 	}
 	all := []reports.Chart{r.latencyChart(windows), r.rateChart(windows), r.distributionChart(), r.usersChart(windows)}
-	if f := r.Server; f != nil && len(f.Samples) > 0 {
+	if f := r.Server.until(r.lasted()); f != nil && len(f.Samples) > 0 {
 		all = append(all, f.poolCharts()...)
 		all = append(all, f.statementChart(), f.cacheChart(), f.streamChart(), f.memoryChart())
 	}
@@ -55,6 +55,22 @@ func (r *Result) drawn() []Window {
 		}
 	}
 	return r.Windows
+}
+
+// until is f with the samples of the first end seconds, nil when f is. What was read later, while the last answers were
+// waited for, has no place beside the windows.
+func (f *ServerFigures) until(end float64) *ServerFigures {
+	if f == nil {
+		return nil
+	}
+	cut := *f
+	for i, s := range f.Samples {
+		if s.AtS > end+s.LengthS/2 {
+			cut.Samples = f.Samples[:i]
+			break
+		}
+	}
+	return &cut
 }
 
 // lasted is when the run ended, in seconds since it began.
@@ -104,7 +120,7 @@ func (r *Result) latencyChart(windows []Window) reports.Chart {
 	} {
 		s := reports.Series{Name: q.name}
 		if l.Count > 0 {
-			s.Whole = formatMS(q.whole)
+			s.Whole = new(q.whole / 1000)
 		}
 		c.Series = append(c.Series, overWindows(windows, s, func(w *Window) float64 {
 			if q.of(w) == 0 {
@@ -130,7 +146,7 @@ func (r *Result) bounds(metrics ...string) []reports.Bound {
 				_, high, ok = strings.Cut(c.Bound, "< ")
 			}
 			if d, err := time.ParseDuration(high); ok && err == nil {
-				all = append(all, reports.Bound{Value: d.Seconds(), Label: metric + " may be " + high})
+				all = append(all, reports.Bound{Value: d.Seconds(), Label: "bound of " + metric + ", " + high})
 			}
 		}
 	}
@@ -144,7 +160,7 @@ func (r *Result) rateChart(windows []Window) reports.Chart {
 	add := func(name string, color reports.Color, whole int64, of func(*Window) int64) {
 		s := reports.Series{Name: name, Color: color}
 		if r.MeasuredS > 0 {
-			s.Whole = formatNumber(float64(whole)/r.MeasuredS) + "/s"
+			s.Whole = new(float64(whole) / r.MeasuredS)
 		}
 		c.Series = append(c.Series, overWindows(windows, s, func(w *Window) float64 { return float64(of(w)) / w.LengthS }))
 	}
@@ -154,8 +170,13 @@ func (r *Result) rateChart(windows []Window) reports.Chart {
 	return c
 }
 
-// binsPerDecade of the distribution's time axis: a bar is a quarter wider than the one before.
-const binsPerDecade = 10
+// Bounds of a distribution: about so many bins over the whole, and so many in a factor of ten. With the least number a bin
+// is a quarter wider than the one before; the most is still far above the histogram's own width.
+const (
+	wantedBins = 40
+	leastBins  = 10
+	mostBins   = 40
+)
 
 // distributionChart has the shares of the response times of all steps, from the histogram of the whole measured time.
 func (r *Result) distributionChart() reports.Chart {
@@ -182,7 +203,9 @@ func (r *Result) distributionChart() reports.Chart {
 // shares puts a histogram of microseconds into bins of equal width on a log scale and tells each as percent of all, by
 // its lower edge in seconds. The last point only ends the last bin.
 func shares(h *hdrhistogram.Histogram) []reports.Point {
-	bin := func(us int64) int { return int(math.Floor(math.Log10(float64(max(us, 1))) * binsPerDecade)) }
+	decades := math.Log10(float64(max(h.Max(), 1)) / float64(max(h.Min(), 1)))
+	perDecade := math.Round(min(max(wantedBins/max(decades, 0.1), leastBins), mostBins))
+	bin := func(us int64) int { return int(math.Floor(math.Log10(float64(max(us, 1))) * perDecade)) }
 	first, last := bin(h.Min()), bin(h.Max())
 	counts := make([]int64, last-first+1)
 	for _, bar := range h.Distribution() {
@@ -190,7 +213,7 @@ func shares(h *hdrhistogram.Histogram) []reports.Point {
 			counts[min(max(bin(bar.To)-first, 0), len(counts)-1)] += bar.Count
 		}
 	}
-	edge := func(i int) float64 { return math.Pow(10, float64(first+i)/binsPerDecade) / 1e6 }
+	edge := func(i int) float64 { return math.Pow(10, float64(first+i)/perDecade) / 1e6 }
 	var points []reports.Point
 	for i, n := range append(counts, 0) {
 		points = append(points, reports.Point{X: edge(i), Y: percent(n, h.TotalCount())})
@@ -207,7 +230,7 @@ func (r *Result) usersChart(windows []Window) reports.Chart {
 		Name: "users", Title: strings.ToUpper(name[:1]) + name[1:], Part: usersPart, Small: true, Y: reports.Axis{Label: name},
 		Series: []reports.Series{overWindows(windows, reports.Series{Name: name}, func(w *Window) float64 { return float64(w.Users) })},
 	}
-	f := r.Server
+	f := r.Server.until(r.lasted())
 	if f == nil {
 		return c
 	}
@@ -220,7 +243,7 @@ func (r *Result) usersChart(windows []Window) reports.Chart {
 		return *s.InFlight, true
 	})
 	if f.InFlight != nil {
-		under.Whole = formatNumber(f.InFlight.Mean)
+		under.Whole = new(f.InFlight.Mean)
 	}
 	c.Series = append(c.Series, under)
 	return c

@@ -95,15 +95,15 @@ func (f *ServerFigures) poolCharts() []reports.Chart {
 			}
 		}
 		use := f.over("in use", of(func(x PoolSample) float64 { return x.InUse }))
-		use.Whole = formatNumber(p.InUse.Mean)
+		use.Whole = new(p.InUse.Mean)
 		waiting := f.over("waiting for one", of(func(x PoolSample) float64 { return x.Waiting }))
-		waiting.Whole = formatNumber(p.Waiting.Mean)
+		waiting.Whole = new(p.Waiting.Mean)
 		c := reports.Chart{
 			Name: "pool_" + p.Name, Title: "Connections of pool " + p.Name, Part: serverPart, Small: true, Y: reports.Axis{Label: "connections, requests"},
 			Series: []reports.Series{use, waiting},
 		}
 		if p.Size > 0 {
-			c.Bounds = []reports.Bound{{Value: float64(p.Size), Label: fmt.Sprintf("it has %d", p.Size)}}
+			c.Bounds = []reports.Bound{{Value: float64(p.Size), Label: fmt.Sprintf("%d connections", p.Size)}}
 		}
 		all = append(all, c)
 	}
@@ -118,7 +118,7 @@ func (f *ServerFigures) statementChart() reports.Chart {
 		return ratio(*s.Statements, *s.Requests), true
 	})
 	if f.Statements != nil {
-		s.Whole = formatNumber(f.Statements.PerRequest)
+		s.Whole = new(f.Statements.PerRequest)
 	}
 	return reports.Chart{
 		Name: "statements", Title: "Statements per request", Part: serverPart, Small: true, Y: reports.Axis{Label: "statements"}, Combine: reports.Mean,
@@ -132,7 +132,7 @@ func (f *ServerFigures) cacheChart() reports.Chart {
 		return percent(s.Hits, all), all > 0
 	})
 	if f.Cache != nil {
-		s.Whole = formatNumber(f.Cache.HitRate) + "%"
+		s.Whole = new(f.Cache.HitRate)
 	}
 	return reports.Chart{
 		Name: "cache", Title: "Cache hit rate", Part: serverPart, Small: true, Y: reports.Axis{Label: "of all questions", Unit: "%", Max: 100}, Combine: reports.Mean,
@@ -146,7 +146,7 @@ func (f *ServerFigures) streamChart() reports.Chart {
 		return c
 	}
 	s := f.over("streams", func(s *ServerSample) (float64, bool) { return s.Streams, true })
-	s.Whole = formatNumber(f.Streams.Active.Mean)
+	s.Whole = new(f.Streams.Active.Mean)
 	c.Series = []reports.Series{s}
 	if f.Streams.Limit > 0 {
 		c.Bounds = []reports.Bound{{Value: float64(f.Streams.Limit), Label: fmt.Sprintf("limit %d", f.Streams.Limit)}}
@@ -162,7 +162,7 @@ func (f *ServerFigures) memoryChart() reports.Chart {
 		return s.Memory.RSSMiB * (1 << 20), true
 	})
 	if f.Memory != nil {
-		s.Whole = formatNumber(f.Memory.RSS.Mean) + " MiB"
+		s.Whole = new(f.Memory.RSS.Mean * (1 << 20))
 	}
 	return reports.Chart{
 		Name: "memory", Title: "Memory of the server's process", Part: serverPart, Small: true, Y: reports.Axis{Label: "resident", Unit: "B"},

@@ -97,8 +97,8 @@ func (r *Result) summary() string {
 	if text != "" {
 		text += ": "
 	}
-	if r.Interrupted {
-		text = "Interrupted. " + text
+	if r.Interrupted && !r.Judged {
+		text = "Interrupted. "
 	}
 	text += fmt.Sprintf("%s, %s measured: %d requests (%s/s)", r.Load, formatMS(1000*r.MeasuredS), t.Completed, formatNumber(t.Rate))
 	if t.Completed > 0 {

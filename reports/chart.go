@@ -98,8 +98,8 @@ type Axis struct {
 // A Series is one line, area or set of dots. Of a BarChart it names and colours one part of every bar.
 type Series struct {
 	Name   string
-	Color  Color  // empty takes the next colour
-	Whole  string // what its maker counted over the whole time, with unit: it stands beside the picture instead of last and mean
+	Color  Color    // empty takes the next colour
+	Whole  *float64 // what its maker counted over the whole time: it stands beside the picture instead of last and mean
 	Points []Point
 	Line   bool    // in a ScatterChart: a curve instead of dots
 	Band   []Range // around a line: where the truth lies with some likelihood
@@ -179,7 +179,7 @@ func (c Chart) check() error {
 
 // whole reports whether its maker gave figures of the whole time.
 func (c Chart) whole() bool {
-	return slices.ContainsFunc(c.Series, func(s Series) bool { return s.Whole != "" })
+	return slices.ContainsFunc(c.Series, func(s Series) bool { return s.Whole != nil })
 }
 
 // empty reports whether there is nothing to draw.

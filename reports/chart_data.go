@@ -34,8 +34,8 @@ type (
 		Points   []tuple `json:"points,omitempty"`
 		Band     []tuple `json:"band,omitempty"` // [x, low, high]
 		Combined string  `json:"combined,omitempty"`
-		Whole    string  `json:"whole,omitempty"`
-		Of       int     `json:"of,omitempty"` // how many points there were before they were combined
+		Whole    *number `json:"whole,omitempty"` // of the whole time, by its maker
+		Of       int     `json:"of,omitempty"`    // how many points there were before they were combined
 		LeftOut  int     `json:"points_left_out,omitempty"`
 	}
 	barDocument struct {
@@ -130,7 +130,7 @@ func (a Axis) document() axisDocument {
 }
 
 func (s Series) document(c Chart, points bool) seriesDocument {
-	d := seriesDocument{Name: s.Name, Curve: s.Line, Whole: s.Whole}
+	d := seriesDocument{Name: s.Name, Curve: s.Line, Whole: (*number)(s.Whole)}
 	if s.Color.known() {
 		d.Color = string(s.Color)
 	}

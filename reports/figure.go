@@ -72,7 +72,11 @@ func (p *page) plot(l plot, id string) {
 		}
 		p.write(fmt.Sprintf(`<span class="t%s" style="left:%s%%">%s</span>`, class, percent(at), esc(t.label)))
 	}
-	p.write(`</div><div class="xl">`, esc(axisLabel(c.X)), `</div></div>`)
+	label := axisLabel(c.X)
+	if c.Small && c.X.Scale == Elapsed && c.X.Label == "" {
+		label = "" // many stand together, and their ticks say that it is time
+	}
+	p.write(`</div><div class="xl">`, esc(label), `</div></div>`)
 	p.legend(l)
 	p.happenings(l)
 	for _, note := range l.notes {
@@ -288,11 +292,11 @@ func (p *page) legend(l plot) {
 		s := c.Series[i]
 		p.write(`<tr><th scope="row">`, swatch(c, i), `<span class="n">`, esc(cut(oneLine(s.Name), 60)), `</span></th>`)
 		for _, name := range figures {
-			text := cut(oneLine(s.Whole), 40)
-			if name != "overall" {
-				text = value(map[string]float64{"last": l.stats[i].last, "mean": l.stats[i].mean, "max": l.stats[i].max}[name], c.Y.Unit)
+			v := map[string]float64{"last": l.stats[i].last, "mean": l.stats[i].mean, "max": l.stats[i].max, "overall": math.NaN()}[name]
+			if name == "overall" && s.Whole != nil {
+				v = *s.Whole
 			}
-			p.write(`<td class="r">`, esc(text), `</td>`)
+			p.write(`<td class="r">`, esc(value(v, c.Y.Unit)), `</td>`)
 		}
 		p.write(`</tr>`)
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // The picture's own units, two for a pixel at the usual width; the page stretches it to whatever width there is.
@@ -131,15 +132,27 @@ func (p *plot) scaleY() {
 		case !usable(b.Value) || log && b.Value <= 0:
 			p.notes = append(p.notes, "The bound "+strconv.Quote(b.Label)+" has no place on this axis.")
 		case b.Value > most && e.high > 0:
-			p.notes = append(p.notes, oneLine(b.Label)+" ("+value(b.Value, c.Y.Unit)+") lies above the chart.")
+			p.notes = append(p.notes, b.above(c.Y.Unit))
 		case len(p.bounds) < maxBounds:
 			p.bounds = append(p.bounds, b)
 		}
 	}
 	for _, b := range p.bounds {
 		e.add(b.Value, log)
+		if room := b.Value * 1.15; b.Value > 0.9*e.high && c.Y.Max == 0 { // for the label above it, which else would cover what is below
+			e.add(room, log)
+		}
 	}
 	p.y = newSpan(e.low, e.high, c.Y.Scale, true, true, c.Y.Unit)
+}
+
+// above says that a bound is not drawn, with its value unless the label has a number.
+func (b Bound) above(unit string) string {
+	text := "The bound " + strconv.Quote(oneLine(b.Label))
+	if !strings.ContainsAny(b.Label, "0123456789") {
+		text += " (" + value(b.Value, unit) + ")"
+	}
+	return text + " lies above the chart."
 }
 
 // place keeps the spans and marks that lie within the chart, the earliest first.
