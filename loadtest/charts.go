@@ -191,11 +191,14 @@ func (r *Result) distributionChart() reports.Chart {
 		return c // of a run in which nobody was served, or of a file without it
 	}
 	c.Series = []reports.Series{{Name: "requests", Points: shares(h)}}
-	for _, m := range []struct {
-		name string
-		ms   float64
-	}{{"p50", l.P50MS}, {"p95", l.P95MS}, {"p99", l.P99MS}} {
-		c.Marks = append(c.Marks, reports.Mark{X: m.ms / 1000, Label: m.name + " " + formatMS(m.ms)})
+	names := ""
+	for i, ms := range []float64{l.P50MS, l.P95MS, l.P99MS} {
+		if names += []string{"p50", "p95", "p99"}[i]; i < 2 && ms == []float64{l.P95MS, l.P99MS}[i] {
+			names += ", " // of few requests several are the same
+			continue
+		}
+		c.Marks = append(c.Marks, reports.Mark{X: ms / 1000, Label: names + " " + formatMS(ms)})
+		names = ""
 	}
 	return c
 }
