@@ -34,7 +34,7 @@ func (r *Result) Report() reports.Report {
 		out.Tables = append(out.Tables, r.errorTable())
 	}
 	if len(r.Faults) > 0 {
-		out.Tables = append(out.Tables, r.faultTable())
+		out.Tables = append(out.Tables, r.faultTable(1))
 	}
 	for i := range out.Tables {
 		out.Tables[i].Part = usersPart
@@ -160,7 +160,9 @@ func (r *Result) errorTable() reports.Table {
 	return t
 }
 
-func (r *Result) faultTable() reports.Table {
+// faultTable tells times divided by timeScale.
+func (r *Result) faultTable(timeScale float64) reports.Table {
+	tell := func(ms float64) string { return formatMS(ms / timeScale) }
 	t := reports.Table{
 		Name: "faults", Caption: "Faults put in, and when the server's own health showed them",
 		Columns: []reports.Column{
@@ -172,12 +174,12 @@ func (r *Result) faultTable() reports.Table {
 		if ms == nil {
 			return "not seen"
 		}
-		return formatMS(*ms)
+		return tell(*ms)
 	}
 	for _, f := range r.Faults {
-		row := []string{f.Fault, formatMS(1000 * f.AtS), formatMS(1000 * f.ForS), after(f.SeenMS), after(f.OverMS), f.SeenBy}
+		row := []string{f.Fault, tell(1000 * f.AtS), tell(1000 * f.ForS), after(f.SeenMS), after(f.OverMS), f.SeenBy}
 		if f.Error != "" {
-			row = []string{f.Fault, "", formatMS(1000 * f.ForS), "", "", f.Error}
+			row = []string{f.Fault, "", tell(1000 * f.ForS), "", "", f.Error}
 		}
 		t.Rows = append(t.Rows, row)
 	}
