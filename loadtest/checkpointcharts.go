@@ -84,6 +84,9 @@ func shareAxes(charts []reports.Chart) {
 	most, low, high := 0.0, map[string]float64{}, map[string]float64{}
 	for _, c := range charts {
 		most = max(most, c.X.Max)
+		for _, b := range c.Bounds {
+			high[c.Title] = max(high[c.Title], b.Value)
+		}
 		for _, s := range c.Series {
 			for _, p := range s.Points {
 				if p.Y > 0 {

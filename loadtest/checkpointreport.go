@@ -68,11 +68,21 @@ func (r *CheckpointResult) summary() string {
 	text := fmt.Sprintf("%d of %d checkpoints hold.", passed, len(r.Checkpoints))
 	if ran < len(r.Checkpoints) {
 		text = fmt.Sprintf("%d of %d checkpoints ran. ", ran, len(r.Checkpoints)) + text
+	} else if ran > 1 {
+		text = strings.TrimSuffix(text, ".") + ": " + r.way()
 	}
 	if r.Interrupted {
 		text = "Interrupted. " + text
 	}
 	return text
+}
+
+// way says how far it went from the first checkpoint to the last.
+func (r *CheckpointResult) way() string {
+	from, to := &r.Checkpoints[0], &r.Checkpoints[len(r.Checkpoints)-1]
+	return fmt.Sprintf("from %d users, %s%% errors and p95 %s (%s) to %d users, %s%% errors and p95 %s (%s).",
+		from.Users, formatNumber(from.Result.Total.ErrorRate), from.unscaledMS(from.Result.Total.Response.P95MS), from.short(),
+		to.Users, formatNumber(to.Result.Total.ErrorRate), to.unscaledMS(to.Result.Total.Response.P95MS), to.short())
 }
 
 // planTable has a cell "plan → measured" for each figure that the plan gives.

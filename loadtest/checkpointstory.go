@@ -59,7 +59,11 @@ func (r *CheckpointResult) parts() []reports.Part {
 		part.Lead = append(part.Lead, c.came(r.find("checkpoint-before")))
 		all = append(all, part)
 	}
-	return append(all, reports.Part{Name: theoryPart}, reports.Part{Name: checksPart, Checks: true})
+	every := reports.Part{Name: checksPart, Checks: true}
+	if slices.ContainsFunc(r.Checkpoints, func(c Checkpoint) bool { return c.TimeScale != 1 }) {
+		every.Lead = []string{"Bounds and measured times are told here as they were held: at the time scale of the checkpoint."}
+	}
+	return append(all, reports.Part{Name: theoryPart}, every)
 }
 
 // came says what a checkpoint came to.
@@ -84,7 +88,7 @@ func (c *Checkpoint) came(before *Checkpoint) string {
 		if f.Error == "" && f.SeenMS != nil {
 			text += fmt.Sprintf(" %s for %s: seen after %s", f.Fault, c.unscaledMS(1000*f.ForS), c.unscaledMS(*f.SeenMS))
 			if f.OverMS != nil {
-				text += fmt.Sprintf(", and %s after its end nothing of it was left", c.unscaledMS(*f.OverMS))
+				text += fmt.Sprintf(", and %s after its end health no longer shows it", c.unscaledMS(*f.OverMS))
 			}
 			text += "."
 		}

@@ -139,7 +139,7 @@ func (p *plot) scaleY() {
 	}
 	for _, b := range p.bounds {
 		e.add(b.Value, log)
-		if room := b.Value * 1.15; b.Value > 0.9*e.high && c.Y.Max == 0 { // for the label above it, which else would cover what is below
+		if room := b.Value * 1.15; b.Value > 0.9*e.high { // for the label above it, which else would cover what is below
 			e.add(room, log)
 		}
 	}
