@@ -1,37 +1,89 @@
 package loadtest
 
 import (
-	"fmt"
 	"math"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/tomehub/tomehub/reports"
 )
 
+// The parts of a run's page.
+const (
+	usersPart  = "What the users saw"
+	serverPart = "What the server saw"
+)
+
 // charts show the run on one time axis, the warm-up shaded: what the users saw and, where it is known, what the server
-// did at the same time. Their names are "latency", "rate", "users", "pools", "statements", "cache", "streams" and "memory".
+// did at the same time. Their names are "latency", "rate", "distribution", "users", "pool_" and the pool's name,
+// "statements", "cache", "streams" and "memory".
 func (r *Result) charts() []reports.Chart {
-	if len(r.Windows) == 0 {
+	windows := r.drawn()
+	if len(windows) == 0 {
 		return nil
 	}
-	all := []reports.Chart{r.latencyChart(), r.rateChart(), r.usersChart()}
-	if f := r.Server; f != nil && len(f.Samples) > 0 {
-		all = append(all, f.poolChart(), f.statementChart(), f.cacheChart(), f.streamChart(), f.memoryChart())
+	all := []reports.Chart{r.latencyChart(windows), r.rateChart(windows), r.distributionChart(), r.usersChart(windows)}
+	if f := r.Server.until(r.lasted()); f != nil && len(f.Samples) > 0 {
+		all = append(all, f.poolCharts()...)
+		all = append(all, f.statementChart(), f.cacheChart(), f.streamChart(), f.memoryChart())
 	}
-	spans, marks, most := r.spans(), r.marks(), r.lasted()
+	end := windows[len(windows)-1]
+	spans, marks, most := r.spans(), r.marks(), end.StartS+end.LengthS
 	var out []reports.Chart
 	for _, c := range all {
-		if !drawn(c) {
+		if !hasNumbers(c) {
 			continue
 		}
-		c.X = reports.Axis{Scale: reports.Elapsed, Max: most}
-		c.Spans, c.Marks = spans, marks
+		if c.X.Scale != reports.Log {
+			c.X = reports.Axis{Scale: reports.Elapsed, Max: most}
+			c.Spans, c.Marks, c.From = spans, marks, r.WarmUpS
+		}
 		out = append(out, c)
 	}
 	return out
 }
 
-// drawn tells whether a chart has a number in it: of a server without streams, their chart has none.
-func drawn(c reports.Chart) bool {
+// drawn are the windows that lie within the run. What ended after it, while the last answers were waited for, is no
+// rate and no crowd: drawn, it would be a drop that never was. A run shorter than a window has what it has.
+func (r *Result) drawn() []Window {
+	until := r.lasted()
+	for i, w := range r.Windows {
+		if w.StartS+w.LengthS > until+0.01*w.LengthS && i > 0 {
+			return r.Windows[:i]
+		}
+	}
+	return r.Windows
+}
+
+// until is f with the samples of the first end seconds, nil when f is. What was read later, while the last answers were
+// waited for, has no place beside the windows.
+func (f *ServerFigures) until(end float64) *ServerFigures {
+	if f == nil {
+		return nil
+	}
+	cut := *f
+	for i, s := range f.Samples {
+		if s.AtS > end+s.LengthS/2 {
+			cut.Samples = f.Samples[:i]
+			break
+		}
+	}
+	return &cut
+}
+
+// lasted is when the run ended, in seconds since it began.
+func (r *Result) lasted() float64 {
+	if r.MeasuredS > 0 || len(r.Windows) == 0 {
+		return r.WarmUpS + r.MeasuredS
+	}
+	w := r.Windows[len(r.Windows)-1] // stopped in the warm-up
+	return min(r.WarmUpS, w.StartS+w.LengthS)
+}
+
+// hasNumbers tells whether a chart has a number in it: of a server without streams, their chart has none.
+func hasNumbers(c reports.Chart) bool {
 	for _, s := range c.Series {
 		for _, p := range s.Points {
 			if !math.IsNaN(p.Y) {
@@ -42,214 +94,160 @@ func drawn(c reports.Chart) bool {
 	return false
 }
 
-// lasted is when the last window ended.
-func (r *Result) lasted() float64 {
-	w := r.Windows[len(r.Windows)-1]
-	return w.StartS + w.LengthS
-}
-
-// mostSpans bounds the shaded stretches of a chart, so that each can have its letter.
-const mostSpans = 10
-
-// spans are the warm-up, the faults put in, and the times in which a breaker was not closed.
-func (r *Result) spans() []reports.Span {
-	var all []reports.Span
-	if r.WarmUpS > 0 {
-		all = append(all, reports.Span{From: 0, To: min(r.WarmUpS, r.lasted()), Label: "warm-up"})
-	}
-	for _, f := range r.Faults {
-		if f.Error == "" && len(all) < mostSpans {
-			all = append(all, reports.Span{From: f.AtS, To: min(f.AtS+f.ForS, r.lasted()), Label: "fault " + f.Fault})
-		}
-	}
-	if r.Server == nil {
-		return all
-	}
-	open := map[string]float64{}
-	add := func(name string, from, to float64) {
-		if len(all) < mostSpans {
-			all = append(all, reports.Span{From: from, To: to, Label: "breaker " + name})
-		}
-	}
-	for _, t := range r.Server.Transitions {
-		from, is := open[t.Name]
-		switch {
-		case t.To != breakerClosed && !is:
-			open[t.Name] = t.AtS
-		case t.To == breakerClosed && is:
-			add(t.Name, from, t.AtS)
-			delete(open, t.Name)
-		}
-	}
-	for _, b := range r.Server.Breakers {
-		if from, is := open[b.Name]; is {
-			add(b.Name, from, r.lasted())
-		}
-	}
-	return all
-}
-
-// marks are restarts of the server and the moment at which the run was stopped.
-func (r *Result) marks() []reports.Mark {
-	var all []reports.Mark
-	if r.Server != nil {
-		for _, x := range r.Server.Restarts[:min(len(r.Server.Restarts), mostSpans)] {
-			all = append(all, reports.Mark{X: x.AtS, Label: "restart"})
-		}
-	}
-	if r.MeasuredS < r.DurationS {
-		label := "stopped by a check"
-		if r.Interrupted {
-			label = "interrupted"
-		}
-		all = append(all, reports.Mark{X: r.WarmUpS + r.MeasuredS, Label: label})
-	}
-	return all
-}
-
 // overWindows makes a series of the windows, each at its middle; NaN is a gap.
-func (r *Result) overWindows(name string, color reports.Color, f func(*Window) float64) reports.Series {
-	s := reports.Series{Name: name, Color: color}
-	for i := range r.Windows {
-		w := &r.Windows[i]
+func overWindows(windows []Window, s reports.Series, f func(*Window) float64) reports.Series {
+	for i := range windows {
+		w := &windows[i]
 		s.Points = append(s.Points, reports.Point{X: w.StartS + w.LengthS/2, Y: f(w)})
 	}
 	return s
 }
 
-func (r *Result) latencyChart() reports.Chart {
-	ms := func(of func(*Window) float64) func(*Window) float64 {
-		return func(w *Window) float64 {
-			if of(w) == 0 {
+func (r *Result) latencyChart(windows []Window) reports.Chart {
+	c := reports.Chart{
+		Name: "latency", Title: "Response times", Caption: "From when each request was due until its answer was whole, by when it ended.", Part: usersPart,
+		Y: reports.Axis{Label: "response time", Unit: "s", Scale: reports.Log},
+	}
+	l := r.Total.Response
+	for _, q := range []struct {
+		name  string
+		whole float64
+		of    func(*Window) float64
+	}{
+		{"p50", l.P50MS, func(w *Window) float64 { return w.P50MS }},
+		{"p95", l.P95MS, func(w *Window) float64 { return w.P95MS }},
+		{"p99", l.P99MS, func(w *Window) float64 { return w.P99MS }},
+	} {
+		s := reports.Series{Name: q.name}
+		if l.Count > 0 {
+			s.Whole = new(q.whole / 1000)
+		}
+		c.Series = append(c.Series, overWindows(windows, s, func(w *Window) float64 {
+			if q.of(w) == 0 {
 				return math.NaN() // nobody was served
 			}
-			return of(w) / 1000
-		}
-	}
-	return reports.Chart{
-		Name: "latency", Title: "Response times", Caption: "From when each request was due, by when it ended.",
-		Y: reports.Axis{Unit: "s", Scale: reports.Log},
-		Series: []reports.Series{
-			r.overWindows("p50", "", ms(func(w *Window) float64 { return w.P50MS })),
-			r.overWindows("p95", "", ms(func(w *Window) float64 { return w.P95MS })),
-			r.overWindows("p99", "", ms(func(w *Window) float64 { return w.P99MS })),
-		},
-	}
-}
-
-func (r *Result) rateChart() reports.Chart {
-	per := func(of func(*Window) int64) func(*Window) float64 {
-		return func(w *Window) float64 { return float64(of(w)) / w.LengthS }
-	}
-	return reports.Chart{
-		Name: "rate", Title: "Requests and errors", Y: reports.Axis{Unit: "/s"}, Combine: reports.Mean,
-		Series: []reports.Series{
-			r.overWindows("served", reports.ColorGood, per(func(w *Window) int64 { return w.OK })),
-			r.overWindows("refused", reports.ColorIdle, per(func(w *Window) int64 { return w.Refused })),
-			r.overWindows("failed", reports.ColorBad, per(func(w *Window) int64 { return w.Failed })),
-		},
-	}
-}
-
-func (r *Result) usersChart() reports.Chart {
-	c := reports.Chart{
-		Name: "users", Title: "Users", Series: []reports.Series{r.overWindows("users", "", func(w *Window) float64 { return float64(w.Users) })},
-	}
-	if r.Model == "open" {
-		c.Title, c.Series[0].Name = "Visitors", "visitors"
-	}
-	if r.Server != nil {
-		c.Title += " and requests under way"
-		c.Series = append(c.Series, r.Server.over("under way", func(s *ServerSample) (float64, bool) {
-			if s.InFlight == nil {
-				return 0, false
-			}
-			return *s.InFlight, true
+			return q.of(w) / 1000
 		}))
 	}
+	c.Bounds = r.bounds("p50", "p95", "p99")
 	return c
 }
 
-// over makes a series of the samples, each at its middle; false is a gap.
-func (f *ServerFigures) over(name string, of func(*ServerSample) (float64, bool)) reports.Series {
-	s := reports.Series{Name: name}
-	for i := range f.Samples {
-		x := &f.Samples[i]
-		y, ok := of(x)
-		if !ok {
-			y = math.NaN()
-		}
-		s.Points = append(s.Points, reports.Point{X: x.AtS - x.LengthS/2, Y: y})
-	}
-	return s
-}
-
-func (f *ServerFigures) poolChart() reports.Chart {
-	c := reports.Chart{Name: "pools", Title: "Connections in use and waited for"}
-	for _, p := range f.Pools {
-		of := func(value func(PoolSample) float64) func(*ServerSample) (float64, bool) {
-			return func(s *ServerSample) (float64, bool) {
-				for _, x := range s.Pools {
-					if x.Name == p.Name {
-						return value(x), true
-					}
-				}
-				return 0, false
+// bounds are what the checks of all requests allow a time to be. A check tells its bound as it is written in reports.
+func (r *Result) bounds(metrics ...string) []reports.Bound {
+	var all []reports.Bound
+	for _, metric := range metrics {
+		for _, c := range r.Checks {
+			if c.Metric != metric || !strings.HasPrefix(c.Name, allRequests) {
+				continue
+			}
+			_, high, ok := strings.Cut(c.Bound, "≤ ")
+			if !ok {
+				_, high, ok = strings.Cut(c.Bound, "< ")
+			}
+			if d, err := time.ParseDuration(high); ok && err == nil {
+				all = append(all, reports.Bound{Value: d.Seconds(), Label: "bound of " + metric + ", " + high})
 			}
 		}
-		c.Series = append(c.Series, f.over(p.Name+" in use", of(func(x PoolSample) float64 { return x.InUse })))
-		if p.Waits > 0 || p.Waiting.Peak > 0 {
-			c.Series = append(c.Series, f.over("waiting for "+p.Name, of(func(x PoolSample) float64 { return x.Waiting })))
+	}
+	return all
+}
+
+func (r *Result) rateChart(windows []Window) reports.Chart {
+	c := reports.Chart{
+		Name: "rate", Title: "Requests and errors", Caption: "Per second, by how they ended.", Part: usersPart, Y: reports.Axis{Label: "requests", Unit: "/s"}, Combine: reports.Mean,
+	}
+	add := func(name string, color reports.Color, whole int64, of func(*Window) int64) {
+		s := reports.Series{Name: name, Color: color}
+		if r.MeasuredS > 0 {
+			s.Whole = new(float64(whole) / r.MeasuredS)
 		}
-		if len(c.Bounds) < 3 {
-			c.Bounds = append(c.Bounds, reports.Bound{Value: float64(p.Size), Label: fmt.Sprintf("%s has %d", p.Name, p.Size)})
+		c.Series = append(c.Series, overWindows(windows, s, func(w *Window) float64 { return float64(of(w)) / w.LengthS }))
+	}
+	add("served", reports.ColorGood, r.Total.OK, func(w *Window) int64 { return w.OK })
+	add("refused", reports.ColorIdle, r.Total.Refused, func(w *Window) int64 { return w.Refused })
+	add("failed", reports.ColorBad, r.Total.Failed, func(w *Window) int64 { return w.Failed })
+	return c
+}
+
+// Bounds of a distribution: about so many bins over the whole, and so many in a factor of ten. With the least number a bin
+// is a quarter wider than the one before; the most is still far above the histogram's own width.
+const (
+	wantedBins = 40
+	leastBins  = 10
+	mostBins   = 40
+)
+
+// distributionChart has the shares of the response times of all steps, from the histogram of the whole measured time.
+func (r *Result) distributionChart() reports.Chart {
+	c := reports.Chart{
+		Name: "distribution", Title: "Distribution of response times", Caption: "Of the measured time: how many requests in a hundred took about how long.",
+		Kind: reports.StepChart, Part: usersPart, Small: true,
+		X: reports.Axis{Label: "response time", Unit: "s", Scale: reports.Log}, Y: reports.Axis{Label: "requests", Unit: "%"},
+	}
+	l := r.Total.Response
+	h, err := hdrhistogram.Decode([]byte(l.Histogram))
+	if err != nil || h.TotalCount() == 0 {
+		return c // of a run in which nobody was served, or of a file without it
+	}
+	c.Series = []reports.Series{{Name: "requests", Points: shares(h)}}
+	names := ""
+	for i, ms := range []float64{l.P50MS, l.P95MS, l.P99MS} {
+		if names += []string{"p50", "p95", "p99"}[i]; i < 2 && ms == []float64{l.P95MS, l.P99MS}[i] {
+			names += ", " // of few requests several are the same
+			continue
 		}
+		c.Marks = append(c.Marks, reports.Mark{X: ms / 1000, Label: names + " " + formatMS(ms)})
+		names = ""
 	}
 	return c
 }
 
-func (f *ServerFigures) statementChart() reports.Chart {
-	return reports.Chart{
-		Name: "statements", Title: "Statements per request", Combine: reports.Mean,
-		Series: []reports.Series{f.over("statements per request", func(s *ServerSample) (float64, bool) {
-			if s.Requests == nil || s.Statements == nil || *s.Requests == 0 {
-				return 0, false
-			}
-			return ratio(*s.Statements, *s.Requests), true
-		})},
+// shares puts a histogram of microseconds into bins of equal width on a log scale and tells each as percent of all, by
+// its lower edge in seconds. The last point only ends the last bin.
+func shares(h *hdrhistogram.Histogram) []reports.Point {
+	decades := math.Log10(float64(max(h.Max(), 1)) / float64(max(h.Min(), 1)))
+	perDecade := math.Round(min(max(wantedBins/max(decades, 0.1), leastBins), mostBins))
+	bin := func(us int64) int { return int(math.Floor(math.Log10(float64(max(us, 1))) * perDecade)) }
+	first, last := bin(h.Min()), bin(h.Max())
+	counts := make([]int64, last-first+1)
+	for _, bar := range h.Distribution() {
+		if bar.Count > 0 {
+			counts[min(max(bin(bar.To)-first, 0), len(counts)-1)] += bar.Count
+		}
 	}
+	edge := func(i int) float64 { return math.Pow(10, float64(first+i)/perDecade) / 1e6 }
+	var points []reports.Point
+	for i, n := range append(counts, 0) {
+		points = append(points, reports.Point{X: edge(i), Y: percent(n, h.TotalCount())})
+	}
+	return points
 }
 
-func (f *ServerFigures) cacheChart() reports.Chart {
-	return reports.Chart{
-		Name: "cache", Title: "Cache hit rate", Y: reports.Axis{Unit: "%", Max: 100}, Combine: reports.Mean,
-		Series: []reports.Series{f.over("hit rate", func(s *ServerSample) (float64, bool) {
-			all := s.Hits + s.Misses + s.Joined
-			return percent(s.Hits, all), all > 0
-		})},
+func (r *Result) usersChart(windows []Window) reports.Chart {
+	name := "users"
+	if r.Model == "open" {
+		name = "visitors"
 	}
-}
-
-func (f *ServerFigures) streamChart() reports.Chart {
-	c := reports.Chart{Name: "streams", Title: "Streamed answers under way"}
-	if f.Streams == nil || f.Streams.Active.Peak == 0 && f.Streams.Refused == 0 && f.Streams.Started == 0 {
+	c := reports.Chart{
+		Name: "users", Title: strings.ToUpper(name[:1]) + name[1:], Part: usersPart, Small: true, Y: reports.Axis{Label: name},
+		Series: []reports.Series{overWindows(windows, reports.Series{Name: name}, func(w *Window) float64 { return float64(w.Users) })},
+	}
+	f := r.Server.until(r.lasted())
+	if f == nil {
 		return c
 	}
-	c.Series = []reports.Series{f.over("streams", func(s *ServerSample) (float64, bool) { return s.Streams, true })}
-	if f.Streams.Limit > 0 {
-		c.Bounds = []reports.Bound{{Value: float64(f.Streams.Limit), Label: fmt.Sprintf("limit %d", f.Streams.Limit)}}
+	c.Title += " and requests under way"
+	c.Y.Label += ", requests"
+	under := f.over("under way", func(s *ServerSample) (float64, bool) {
+		if s.InFlight == nil {
+			return 0, false
+		}
+		return *s.InFlight, true
+	})
+	if f.InFlight != nil {
+		under.Whole = new(f.InFlight.Mean)
 	}
+	c.Series = append(c.Series, under)
 	return c
-}
-
-func (f *ServerFigures) memoryChart() reports.Chart {
-	return reports.Chart{
-		Name: "memory", Title: "Memory of the server's process", Y: reports.Axis{Unit: "B"},
-		Series: []reports.Series{f.over("resident", func(s *ServerSample) (float64, bool) {
-			if s.Memory == nil {
-				return 0, false
-			}
-			return s.Memory.RSSMiB * (1 << 20), true
-		})},
-	}
 }

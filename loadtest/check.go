@@ -173,9 +173,12 @@ func (m metric) measured(f *Figures) (v float64, reason string) {
 	return m.of(f), ""
 }
 
+// allRequests names a check that is of no step alone.
+const allRequests = "all requests"
+
 // name is what the check is called in reports.
 func (c Check) name() string {
-	name := "all requests"
+	name := allRequests
 	if m := metrics[c.Metric]; m.server != nil || m.result != nil {
 		name = "the server"
 	}

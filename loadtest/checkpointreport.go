@@ -3,6 +3,7 @@ package loadtest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,11 +11,13 @@ import (
 )
 
 // Report sets the checkpoints out for people: one table of the plan's figures beside the measured ones, one of theory
-// beside what happened, and every check. Times are told unscaled in both, as the plan tells them.
+// beside what happened, and every check. Times are told unscaled, as the plan tells them. A page tells the plan's story:
+// its figures as bars, then each phase with what it changed and how it went over time.
 func (r *CheckpointResult) Report() reports.Report {
 	out := reports.Report{
 		Title: "Checkpoints of the plan", Verdict: r.Verdict, Judged: true, Summary: r.summary(),
-		Tables: []reports.Table{r.planTable(), r.theoryTable()}, Notes: r.notes(), Data: r,
+		Tables: []reports.Table{r.planTable(), r.theoryTable()}, Notes: r.notes(), Data: r, Page: r.forPage(),
+		Charts: r.charts(), Parts: r.parts(),
 		Facts: []reports.Fact{
 			{Name: "Started", Value: r.StartedAt.Format(time.RFC3339)}, {Name: "Took", Value: formatMS(1000 * r.TookS)},
 			{Name: "Time scale", Value: formatNumber(r.TimeScale)}, {Name: "Seed", Value: fmt.Sprint(r.Seed)},
@@ -38,6 +41,18 @@ func (r *CheckpointResult) Report() reports.Report {
 	return out
 }
 
+// forPage is the result without what a page shows in pictures already.
+func (r *CheckpointResult) forPage() *CheckpointResult {
+	small := *r
+	small.Checkpoints = slices.Clone(r.Checkpoints)
+	for i := range small.Checkpoints {
+		if c := &small.Checkpoints[i]; c.Result != nil {
+			c.Result = c.Result.forPage()
+		}
+	}
+	return &small
+}
+
 func (c *Checkpoint) short() string { return strings.TrimPrefix(c.Name, "checkpoint-") }
 
 func (r *CheckpointResult) summary() string {
@@ -53,6 +68,8 @@ func (r *CheckpointResult) summary() string {
 	text := fmt.Sprintf("%d of %d checkpoints hold.", passed, len(r.Checkpoints))
 	if ran < len(r.Checkpoints) {
 		text = fmt.Sprintf("%d of %d checkpoints ran. ", ran, len(r.Checkpoints)) + text
+	} else if ran > 1 {
+		text = strings.TrimSuffix(text, ".") + ": " + r.way()
 	}
 	if r.Interrupted {
 		text = "Interrupted. " + text
@@ -60,11 +77,19 @@ func (r *CheckpointResult) summary() string {
 	return text
 }
 
+// way says how far it went from the first checkpoint to the last.
+func (r *CheckpointResult) way() string {
+	from, to := &r.Checkpoints[0], &r.Checkpoints[len(r.Checkpoints)-1]
+	return fmt.Sprintf("from %d users, %s%% errors and p95 %s (%s) to %d users, %s%% errors and p95 %s (%s).",
+		from.Users, formatNumber(from.Result.Total.ErrorRate), from.unscaledMS(from.Result.Total.Response.P95MS), from.short(),
+		to.Users, formatNumber(to.Result.Total.ErrorRate), to.unscaledMS(to.Result.Total.Response.P95MS), to.short())
+}
+
 // planTable has a cell "plan → measured" for each figure that the plan gives.
 func (r *CheckpointResult) planTable() reports.Table {
 	right := func(name string) reports.Column { return reports.Column{Name: name, Align: reports.Right} }
 	t := reports.Table{
-		Name: "checkpoints", Caption: "The plan's figure → the measured one",
+		Name: "checkpoints", Caption: "The plan's figure → the measured one", Part: planPart,
 		Columns: []reports.Column{
 			{Name: "Checkpoint"}, {Name: "Phase"}, right("Users"), right("Errors"), right("p95"), right("Statements/request"), right("Hit rate"),
 			right("Memory"), {Name: "Verdict"},
@@ -91,10 +116,8 @@ func (c *Checkpoint) unscaledMS(ms float64) string { return formatMS(ms / c.Time
 
 // cell puts the plan's figure, if there is one, before the measured one.
 func (c *Checkpoint) cell(metric, measured string) string {
-	for _, e := range c.Result.Expected {
-		if e.Metric == metric && e.Step == "" {
-			return e.Figure + " → " + measured
-		}
+	if figure := c.figure(metric); figure != "" {
+		return figure + " → " + measured
 	}
 	return measured
 }
@@ -133,7 +156,7 @@ func (c *Checkpoint) memoryCell() string {
 func (r *CheckpointResult) theoryTable() reports.Table {
 	right := func(name string) reports.Column { return reports.Column{Name: name, Align: reports.Right} }
 	t := reports.Table{
-		Name: "theory", Caption: "Little's law → measured (before the run: statements, connections, users and their pace; hit rates are the measured ones)",
+		Name: "theory", Part: theoryPart, Caption: "Little's law → measured (before the run: statements, connections, users and their pace; hit rates are the measured ones)",
 		Columns: []reports.Column{
 			{Name: "Checkpoint"}, right("Connections"), right("Statements/request"), right("Rate"), right("Mean answer"), right("In use"),
 			{Name: "Bottleneck"}, right("Time scale"), right("Generator CPU"),
@@ -173,9 +196,9 @@ func (r *CheckpointResult) faultTable() reports.Table {
 		if c.Result == nil || len(c.Result.Faults) == 0 {
 			continue
 		}
-		one := c.Result.faultTable()
+		one := c.Result.faultTable(c.TimeScale)
 		if len(t.Rows) == 0 {
-			t = reports.Table{Name: one.Name, Caption: one.Caption, Columns: append([]reports.Column{{Name: "Checkpoint"}}, one.Columns...)}
+			t = reports.Table{Name: one.Name, Caption: one.Caption, Part: c.part(), Columns: append([]reports.Column{{Name: "Checkpoint"}}, one.Columns...)}
 		}
 		for _, row := range one.Rows {
 			t.Rows = append(t.Rows, append([]string{c.short()}, row...))

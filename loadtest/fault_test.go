@@ -93,7 +93,7 @@ func TestFaultTable(t *testing.T) {
 		{Fault: "database_down", AtS: 5, ForS: 1, SeenMS: &ms, SeenBy: "breaker open"},
 		{Fault: "database_slow", ForS: 1, Error: "no lab"},
 	}}
-	got := r.faultTable().Rows
+	got := r.faultTable(1).Rows
 	want := [][]string{{"database_down", "5s", "1s", "52.5ms", "not seen", "breaker open"}, {"database_slow", "", "1s", "", "", "no lab"}}
 	for i := range want {
 		if !slices.Equal(got[i], want[i]) {

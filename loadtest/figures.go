@@ -37,6 +37,12 @@ type Figures struct {
 	Complete  *Latency `json:"complete,omitempty"`
 }
 
+// withoutHistograms is f with the figures alone.
+func (f Figures) withoutHistograms() Figures {
+	f.Response.Histogram, f.Service.Histogram = "", ""
+	return f
+}
+
 // Latency is a distribution of times. Its percentiles are within 0.1 % of the exact ones.
 type Latency struct {
 	Count  int64   `json:"count"`

@@ -2,18 +2,22 @@ package loadtest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tomehub/tomehub/reports"
 )
 
 // Report sets the result out for people. Its tables are "steps", "streams" when some answers are streamed, "errors"
-// and, when the scenario names figures to compare with, "expected", then what the server saw; the whole Result is its data.
+// and, when the scenario names figures to compare with, "expected", then what the server saw; the whole Result is its
+// data. On a page stands first what the users saw, then what the server saw, each with its charts on the same axis of time.
 func (r *Result) Report() reports.Report {
 	out := reports.Report{
 		Title: r.Title, Verdict: r.Verdict, Judged: r.Judged, Summary: r.summary(),
-		Checks: r.Checks, Facts: r.facts(), Notes: r.notes(), Data: r, Charts: r.charts(),
+		Checks: r.Checks, Facts: r.facts(), Notes: r.notes(), Data: r, Page: r.forPage(), Charts: r.charts(),
+		Parts: []reports.Part{{Name: usersPart}, {Name: serverPart}},
 	}
 	if len(r.Expected) > 0 {
 		t := reports.Table{
@@ -33,16 +37,70 @@ func (r *Result) Report() reports.Report {
 		out.Tables = append(out.Tables, r.errorTable())
 	}
 	if len(r.Faults) > 0 {
-		out.Tables = append(out.Tables, r.faultTable())
+		out.Tables = append(out.Tables, r.faultTable(1))
 	}
-	out.Tables = append(out.Tables, r.serverTables()...)
+	for i := range out.Tables {
+		out.Tables[i].Part = usersPart
+	}
+	for _, t := range r.serverTables() {
+		t.Part = serverPart
+		out.Tables = append(out.Tables, t)
+	}
 	return out
 }
 
+// forPage is the result without what a page shows in pictures already, and what would be most of its bytes.
+func (r *Result) forPage() *Result {
+	small := *r
+	small.Windows = []Window{}
+	small.Total = r.Total.withoutHistograms()
+	small.Steps = slices.Clone(r.Steps)
+	for i := range small.Steps {
+		small.Steps[i].Figures = r.Steps[i].Figures.withoutHistograms()
+	}
+	if r.Server != nil {
+		server := *r.Server
+		server.Samples = []ServerSample{}
+		small.Server = &server
+	}
+	return &small
+}
+
+// outcome says in a few words what the checks came to, and why. A run that nobody judged has none.
+func (r *Result) outcome() string {
+	if !r.Judged {
+		return ""
+	}
+	var reasons []string
+	for _, c := range r.Checks {
+		if c.Verdict == r.Verdict && c.Verdict != reports.Pass && c.Reason != "" && !slices.Contains(reasons, c.Reason) {
+			reasons = append(reasons, c.Reason)
+		}
+	}
+	more := ""
+	if len(reasons) > 2 {
+		more = fmt.Sprintf("; and %d more", len(reasons)-2)
+		reasons = reasons[:2]
+	}
+	why := strings.Join(reasons, "; ") + more
+	switch r.Verdict {
+	case reports.Pass:
+		return fmt.Sprintf("All %d checks hold", len(r.Checks))
+	case reports.Fail:
+		return fmt.Sprintf("%d of %d checks failed (%s)", reports.Count(r.Checks, reports.Fail), len(r.Checks), why)
+	case reports.Inconclusive:
+	}
+	return fmt.Sprintf("%d of %d checks cannot be judged (%s)", reports.Count(r.Checks, reports.Inconclusive), len(r.Checks), why)
+}
+
+// summary is one sentence.
 func (r *Result) summary() string {
 	t := r.Total
-	text := ""
-	if r.Interrupted {
+	text := r.outcome()
+	if text != "" {
+		text += ": "
+	}
+	if r.Interrupted && !r.Judged {
 		text = "Interrupted. "
 	}
 	text += fmt.Sprintf("%s, %s measured: %d requests (%s/s)", r.Load, formatMS(1000*r.MeasuredS), t.Completed, formatNumber(t.Rate))
@@ -51,6 +109,9 @@ func (r *Result) summary() string {
 	}
 	if t.Response.Count > 0 {
 		text += fmt.Sprintf(", p50 %s, p95 %s", formatMS(t.Response.P50MS), formatMS(t.Response.P95MS))
+	}
+	if r.TimeScale != 1 {
+		text += fmt.Sprintf(", at time scale %s", formatNumber(r.TimeScale))
 	}
 	return text + "."
 }
@@ -102,7 +163,9 @@ func (r *Result) errorTable() reports.Table {
 	return t
 }
 
-func (r *Result) faultTable() reports.Table {
+// faultTable tells times divided by timeScale.
+func (r *Result) faultTable(timeScale float64) reports.Table {
+	tell := func(ms float64) string { return formatMS(ms / timeScale) }
 	t := reports.Table{
 		Name: "faults", Caption: "Faults put in, and when the server's own health showed them",
 		Columns: []reports.Column{
@@ -114,12 +177,12 @@ func (r *Result) faultTable() reports.Table {
 		if ms == nil {
 			return "not seen"
 		}
-		return formatMS(*ms)
+		return tell(*ms)
 	}
 	for _, f := range r.Faults {
-		row := []string{f.Fault, formatMS(1000 * f.AtS), formatMS(1000 * f.ForS), after(f.SeenMS), after(f.OverMS), f.SeenBy}
+		row := []string{f.Fault, tell(1000 * f.AtS), tell(1000 * f.ForS), after(f.SeenMS), after(f.OverMS), f.SeenBy}
 		if f.Error != "" {
-			row = []string{f.Fault, "", formatMS(1000 * f.ForS), "", "", f.Error}
+			row = []string{f.Fault, "", tell(1000 * f.ForS), "", "", f.Error}
 		}
 		t.Rows = append(t.Rows, row)
 	}

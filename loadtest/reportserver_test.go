@@ -60,7 +60,7 @@ func TestServerReportGolden(t *testing.T) {
 	if err := r.Report().Write(&page, reports.HTML, reports.TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Response times", "Requests and errors", "Users and requests under way", "Connections in use", "Statements per request",
+	for _, want := range []string{"Response times", "Requests and errors", "Users and requests under way", "Connections of pool read", "Distribution of", "Statements per request",
 		"Cache hit rate", "Streamed answers", "Memory of the server", "warm-up", "breaker database", "restart", "n_plus_one"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page has no %q", want)
@@ -73,6 +73,9 @@ func TestChartsShareOneAxis(t *testing.T) {
 	var names []string
 	for _, c := range r.Report().Charts {
 		names = append(names, c.Name)
+		if c.Name == "distribution" {
+			continue
+		}
 		if c.X != (reports.Axis{Scale: reports.Elapsed, Max: 12}) {
 			t.Errorf("%s: axis %+v", c.Name, c.X)
 		}
@@ -84,7 +87,7 @@ func TestChartsShareOneAxis(t *testing.T) {
 			t.Errorf("%s: marks (-want +got):\n%s", c.Name, diff)
 		}
 	}
-	if want := "latency rate users pools statements cache streams memory"; strings.Join(names, " ") != want {
+	if want := "latency rate distribution users pool_read pool_write statements cache streams memory"; strings.Join(names, " ") != want {
 		t.Errorf("charts %q, want %s", names, want)
 	}
 	points := func(c reports.Chart, series int) []reports.Point { return c.Series[series].Points }
@@ -92,7 +95,7 @@ func TestChartsShareOneAxis(t *testing.T) {
 	if p := points(all[1], 0)[3]; p != (reports.Point{X: 3.5, Y: 10}) {
 		t.Errorf("rate %+v", p)
 	}
-	if p := points(all[4], 0)[4]; p != (reports.Point{X: 3.5, Y: 6}) { // the first sample has no time before it
+	if p := points(all[6], 0)[4]; p != (reports.Point{X: 3.5, Y: 6}) { // the first sample has no time before it
 		t.Errorf("statements per request %+v", p)
 	}
 
@@ -103,11 +106,11 @@ func TestChartsShareOneAxis(t *testing.T) {
 		names = append(names, c.Name)
 	}
 	marks := plain.Report().Charts[0].Marks
-	if strings.Join(names, " ") != "latency rate users" || len(marks) != 1 || marks[0].Label != "stopped by a check" || marks[0].X > 5 {
+	if strings.Join(names, " ") != "latency rate distribution users" || len(marks) != 1 || marks[0].Label != "stopped by a check" || marks[0].X > 5 {
 		t.Errorf("charts %q, marks %+v", names, marks)
 	}
 
-	open := &Result{WarmUpS: 1, Windows: []Window{{StartS: 0, LengthS: 9}}, Server: &ServerFigures{
+	open := &Result{WarmUpS: 1, MeasuredS: 8, Windows: []Window{{StartS: 0, LengthS: 9}}, Server: &ServerFigures{
 		Transitions: []BreakerTransition{{2, "database", "open"}, {3, "database", "half-open"}}, Breakers: []BreakerFigures{{Name: "database"}},
 	}}
 	if got := open.spans(); len(got) != 2 || got[1] != (reports.Span{From: 2, To: 9, Label: "breaker database"}) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -32,7 +33,7 @@ func (k ChartKind) String() string {
 // Scale is how an axis turns values into places.
 type Scale int
 
-// The scales. Elapsed and Clock are for X only.
+// The scales. Elapsed and Clock are for X only; an Elapsed axis begins at 0, so that all of a run's charts have the same.
 const (
 	Linear  Scale = iota // begins at 0, for Y
 	Log                  // values of 0 and below have no place and are gaps
@@ -76,7 +77,11 @@ type Chart struct {
 	Spans   []Span  // shaded stretches of X
 	Marks   []Mark  // lines at one X
 	Combine Combine
-	InText  bool // text and Markdown show it as a small table with bars or sparklines
+	Within  string  // of a BarChart: what the bars' ranges are, "the plan's figure"
+	InText  bool    // text and Markdown show it as a small table with bars or sparklines
+	Part    string  // the name of the part of the page in which it stands; empty, or of no part: among the charts at the end
+	Small   bool    // on a wide page it stands beside its small neighbours of the same part, lower than others
+	From    float64 // the means and largest values beside the picture are of X from here on: behind a warm-up
 }
 
 // An Axis has a label and a unit. The units "s" (seconds), "B" (bytes) and "%" are written in the size that reads best
@@ -85,6 +90,7 @@ type Axis struct {
 	Label string
 	Unit  string
 	Scale Scale
+	Min   float64        // of Y on a log scale: the axis begins no higher; 0 leaves it to the data
 	Max   float64        // the axis reaches at least this far; 0 leaves it to the data
 	Zone  *time.Location // of a Clock axis; nil is UTC
 }
@@ -92,7 +98,8 @@ type Axis struct {
 // A Series is one line, area or set of dots. Of a BarChart it names and colours one part of every bar.
 type Series struct {
 	Name   string
-	Color  Color // empty takes the next colour
+	Color  Color    // empty takes the next colour
+	Whole  *float64 // what its maker counted over the whole time: it stands beside the picture instead of last and mean
 	Points []Point
 	Line   bool    // in a ScatterChart: a curve instead of dots
 	Band   []Range // around a line: where the truth lies with some likelihood
@@ -103,7 +110,7 @@ type Series struct {
 // have one counts as 0 there.
 type Point struct{ X, Y float64 }
 
-// A Range is what a band covers at X.
+// A Range is what a band covers at X, or what a bar was expected to be.
 type Range struct{ X, Low, High float64 }
 
 // A Bar is one line of a ranking.
@@ -112,6 +119,7 @@ type Bar struct {
 	Title  string    // the whole text, shown on hover and in the table of values; empty: the label
 	Values []float64 // one per series, or one when there are no series
 	Text   string    // stands behind the bar; empty: the sum of the values with the axis's unit
+	Within *Range    // the values that were expected, Low to High, drawn behind the bar; X says nothing
 }
 
 // A Bound is a dashed line at a value of Y.
@@ -167,6 +175,11 @@ func (c Chart) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// whole reports whether its maker gave figures of the whole time.
+func (c Chart) whole() bool {
+	return slices.ContainsFunc(c.Series, func(s Series) bool { return s.Whole != nil })
 }
 
 // empty reports whether there is nothing to draw.

@@ -34,7 +34,8 @@ type (
 		Points   []tuple `json:"points,omitempty"`
 		Band     []tuple `json:"band,omitempty"` // [x, low, high]
 		Combined string  `json:"combined,omitempty"`
-		Of       int     `json:"of,omitempty"` // how many points there were before they were combined
+		Whole    *number `json:"whole,omitempty"` // of the whole time, by its maker
+		Of       int     `json:"of,omitempty"`    // how many points there were before they were combined
 		LeftOut  int     `json:"points_left_out,omitempty"`
 	}
 	barDocument struct {
@@ -42,6 +43,7 @@ type (
 		Title  string `json:"title,omitempty"`
 		Values tuple  `json:"values"`
 		Text   string `json:"text,omitempty"`
+		Within tuple  `json:"within,omitempty"` // [low, high]
 	}
 	boundDocument struct {
 		Value number `json:"value"`
@@ -101,7 +103,11 @@ func (c Chart) document(points bool) chartDocument {
 		d.Series = append(d.Series, s.document(c, points))
 	}
 	for _, b := range c.Bars {
-		d.Bars = append(d.Bars, barDocument{Label: b.Label, Title: b.Title, Values: b.Values, Text: b.Text})
+		bar := barDocument{Label: b.Label, Title: b.Title, Values: b.Values, Text: b.Text}
+		if b.Within != nil {
+			bar.Within = tuple{b.Within.Low, b.Within.High}
+		}
+		d.Bars = append(d.Bars, bar)
 	}
 	for _, b := range c.Bounds {
 		d.Bounds = append(d.Bounds, boundDocument{number(b.Value), b.Label})
@@ -124,7 +130,7 @@ func (a Axis) document() axisDocument {
 }
 
 func (s Series) document(c Chart, points bool) seriesDocument {
-	d := seriesDocument{Name: s.Name, Curve: s.Line}
+	d := seriesDocument{Name: s.Name, Curve: s.Line, Whole: (*number)(s.Whole)}
 	if s.Color.known() {
 		d.Color = string(s.Color)
 	}

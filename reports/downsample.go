@@ -128,7 +128,11 @@ func evenly[T any](list []T, limit int) []T {
 // stats are what a legend says of a series. All are NaN when there is no value.
 type stats struct{ last, mean, max, min float64 }
 
-func statsOf(points []Point) stats {
+// statsOf is of the points from X on, or of all when there are none.
+func statsOf(points []Point, from float64) stats {
+	if from > 0 && slices.ContainsFunc(points, func(p Point) bool { return p.X >= from && usable(p.Y) }) {
+		points = slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return p.X < from })
+	}
 	s := stats{math.NaN(), math.NaN(), math.NaN(), math.NaN()}
 	sum, n := 0.0, 0
 	for _, p := range points {

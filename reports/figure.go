@@ -10,7 +10,11 @@ import (
 // figure writes one chart: heading, picture, legend, and the values as a table for those who cannot see the picture.
 func (p *page) figure(c Chart, id string) {
 	c.X.Unit, c.Y.Unit = cut(oneLine(c.X.Unit), 12), cut(oneLine(c.Y.Unit), 12) // they stand at every tick
-	p.write(`<figure class="chart" id="`, id, `"><figcaption><h3>`, esc(oneLine(c.Title)), `</h3>`)
+	class := "chart"
+	if c.Small {
+		class = "chart small"
+	}
+	p.write(`<figure class="`, class, `" id="`, id, `"><figcaption><h3>`, esc(oneLine(c.Title)), `</h3>`)
 	if c.Caption != "" {
 		p.write(`<p>`, esc(oneLine(c.Caption)), `</p>`)
 	}
@@ -32,7 +36,11 @@ func (p *page) plot(l plot, id string) {
 	p.write(fmt.Sprintf(`<div class="plot" data-x="%g %g %s" data-y="%g %g %s" data-ux="%s" data-uy="%s" data-off="%d"><div class="yl">%s</div>`,
 		l.x.low, l.x.high, scales[c.X.Scale], l.y.low, l.y.high, scales[c.Y.Scale], esc(c.X.Unit), esc(c.Y.Unit), l.zoneOffset(), esc(axisLabel(c.Y))))
 	p.lanes(l)
-	yTicks, xTicks := l.y.ticks(c.Y, 5), l.x.ticks(c.X, 8)
+	yWant, xWant := 5, 8
+	if c.Small {
+		yWant, xWant = 3, 5
+	}
+	yTicks, xTicks := l.y.ticks(c.Y, yWant), l.x.ticks(c.X, xWant)
 	p.write(`<div class="ya" aria-hidden="true">`)
 	for _, t := range yTicks {
 		p.write(fmt.Sprintf(`<span style="bottom:%s%%">%s</span>`, percent(l.y.place(t.value)), esc(t.label)))
@@ -64,7 +72,11 @@ func (p *page) plot(l plot, id string) {
 		}
 		p.write(fmt.Sprintf(`<span class="t%s" style="left:%s%%">%s</span>`, class, percent(at), esc(t.label)))
 	}
-	p.write(`</div><div class="xl">`, esc(axisLabel(c.X)), `</div></div>`)
+	label := axisLabel(c.X)
+	if c.Small && c.X.Scale == Elapsed && c.X.Label == "" {
+		label = "" // many stand together, and their ticks say that it is time
+	}
+	p.write(`</div><div class="xl">`, esc(label), `</div></div>`)
 	p.legend(l)
 	p.happenings(l)
 	for _, note := range l.notes {
@@ -262,8 +274,15 @@ func (p *page) legend(l plot) {
 		return
 	}
 	p.write(`<div class="scroll" tabindex="0" role="region" aria-label="Legend"><table class="legend"><thead><tr><th scope="col">Series</th>`)
-	if c.Kind != StepChart {
-		p.write(`<th scope="col" class="r">last</th><th scope="col" class="r">mean</th><th scope="col" class="r">max</th>`)
+	figures := []string{"last", "mean", "max"}
+	switch {
+	case c.Kind == StepChart:
+		figures = nil
+	case c.whole():
+		figures = []string{"overall", "max"}
+	}
+	for _, name := range figures {
+		p.write(`<th scope="col" class="r">`, name, `</th>`)
 	}
 	p.write(`</tr></thead><tbody>`)
 	for i := range c.Series {
@@ -272,10 +291,12 @@ func (p *page) legend(l plot) {
 		}
 		s := c.Series[i]
 		p.write(`<tr><th scope="row">`, swatch(c, i), `<span class="n">`, esc(cut(oneLine(s.Name), 60)), `</span></th>`)
-		if c.Kind != StepChart {
-			for _, v := range []float64{l.stats[i].last, l.stats[i].mean, l.stats[i].max} {
-				p.write(`<td class="r">`, esc(value(v, c.Y.Unit)), `</td>`)
+		for _, name := range figures {
+			v := map[string]float64{"last": l.stats[i].last, "mean": l.stats[i].mean, "max": l.stats[i].max, "overall": math.NaN()}[name]
+			if name == "overall" && s.Whole != nil {
+				v = *s.Whole
 			}
+			p.write(`<td class="r">`, esc(value(v, c.Y.Unit)), `</td>`)
 		}
 		p.write(`</tr>`)
 	}

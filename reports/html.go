@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html"
 	"io"
-	"strconv"
 	"strings"
 )
 
@@ -45,23 +44,7 @@ func (r Report) WriteHTML(w io.Writer) error {
 	}
 	var p page
 	p.head(r)
-	p.checks(r.Checks)
-	if len(r.Charts) > 0 {
-		p.write("<section id=\"charts\"><h2>Charts</h2>\n")
-		for i, c := range r.Charts {
-			p.figure(c, "c"+strconv.Itoa(i+1))
-		}
-		p.write("</section>\n")
-	}
-	if len(r.Tables) > 0 {
-		p.write("<section id=\"tables\"><h2>Tables</h2>\n")
-		for i, t := range r.Tables {
-			p.write(fmt.Sprintf(`<div class="box" id="t%d">`, i+1))
-			p.table(t, "")
-			p.write("</div>\n")
-		}
-		p.write("</section>\n")
-	}
+	p.parts(r)
 	p.facts(r.Facts)
 	p.notes(r.Notes)
 	if left != "" {
@@ -90,6 +73,9 @@ func (r Report) embeddedJSON() (embedded []byte, left string, err error) {
 	if !withPoints {
 		left = fmt.Sprintf("The JSON within this page leaves out the %d points of the charts; the JSON form (--format json) has them.", points)
 	}
+	if r.Page != nil {
+		r.Data = r.Page
+	}
 	body, err := r.marshal(withPoints)
 	if err != nil {
 		return nil, "", err
@@ -100,6 +86,9 @@ func (r Report) embeddedJSON() (embedded []byte, left string, err error) {
 	if safe.Len() > maxEmbeddedJSON {
 		return nil, fmt.Sprintf("The report's JSON is not part of this page: it has %d bytes, the page holds at most %d. The JSON form (--format json) has it.",
 			safe.Len(), maxEmbeddedJSON), nil
+	}
+	if r.Page != nil {
+		left = strings.TrimSpace(left + " The JSON within this page has the figures without what they were drawn and counted from; the result's own file (--out) has all of it.")
 	}
 	return safe.Bytes(), left, nil
 }
@@ -143,7 +132,7 @@ func (p *page) checks(checks []Check) {
 	if len(checks) == 0 {
 		return
 	}
-	p.write("<section id=\"checks\"><h2>Checks</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Checks\"><table class=\"checks\"><thead><tr>",
+	p.write("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Checks\"><table class=\"checks\"><thead><tr>",
 		`<th scope="col">Verdict</th><th scope="col">Check</th><th scope="col">Metric</th><th scope="col" class="r">Measured</th>`,
 		`<th scope="col" class="r">Bound</th><th scope="col">Why</th></tr></thead><tbody>`, "\n")
 	for _, c := range checks {
@@ -165,7 +154,7 @@ func (p *page) checks(checks []Check) {
 		}
 		p.write("</td></tr>\n")
 	}
-	p.write("</tbody></table></div></section>\n")
+	p.write("</tbody></table></div>\n")
 }
 
 // table writes a table into a box of its own, which scrolls when the table is wider than the screen.

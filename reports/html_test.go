@@ -363,7 +363,7 @@ func TestWhatIsNotDrawnIsSaid(t *testing.T) {
 	checkSVG(t, checkHTML(t, page))
 	for want, n := range map[string]int{
 		"6 more series are not drawn.": 1, "14 more marks are not drawn.": 1, "1 mark lies outside of the chart.": 1, "10 more bars are not drawn.": 1,
-		"far bound lies above the chart, at 1M.": 1, "The bound &#34;no bound&#34; has no place": 1, "No data: nothing was measured": 2,
+		"The bound &#34;far bound&#34; (1M) lies above the chart.": 1, "The bound &#34;no bound&#34; has no place": 1, "No data: nothing was measured": 2,
 	} {
 		if got := strings.Count(page, want); got != n {
 			t.Errorf("%q stands there %d times, want %d", want, got, n)

@@ -42,26 +42,26 @@
     var low = +range[0], high = +range[1];
     return range[2] === 'log' ? low * Math.pow(high / low, at) : low + (high - low) * at;
   }
-  document.querySelectorAll('.plot').forEach(function (plot) {
+  // A plot that the pointer can read: at(share of its width) shows the values there, hide takes them away.
+  function readable(plot) {
     var area = plot.querySelector('.pa'), data = plot.dataset, xr = data.x.split(' '), yr = data.y.split(' '), series = null;
     var names = Array.prototype.map.call(plot.parentNode.querySelectorAll('.legend .n'), function (n) { return n.textContent; });
     var tip = document.createElement('div'), hair = document.createElement('div');
     tip.className = 'tip'; hair.className = 'hair';
-    function hide() { tip.remove(); hair.remove(); }
-    function show(e) {
-      if (!series) {
-        series = Array.prototype.map.call(area.querySelectorAll('path[data-i]'), function (p) {
-          var list = points(p.getAttribute('d')), area = p.parentNode.classList.contains('ar');
-          // An area begins and ends at the bottom, which is no value.
-          if (area) list = list.filter(function (q, i) { return !q || i > 0 && list[i - 1] && i + 1 < list.length && list[i + 1]; });
-          return { i: +p.dataset.i, area: area, list: list };
-        });
-        if (series.length && series[0].area) names.reverse();
-      }
-      var box = area.getBoundingClientRect(), at = Math.min(1, Math.max(0, (e.clientX - box.left) / box.width)), below = 440;
-      var lines = [];
+    function read() {
+      series = Array.prototype.map.call(area.querySelectorAll('path[data-i]'), function (p) {
+        var list = points(p.getAttribute('d')), stacked = p.parentNode.classList.contains('ar');
+        // An area begins and ends at the bottom, which is no value.
+        if (stacked) list = list.filter(function (q, i) { return !q || i > 0 && list[i - 1] && i + 1 < list.length && list[i + 1]; });
+        return { i: +p.dataset.i, area: stacked, list: list };
+      });
+      if (series.length && series[0].area) names.reverse();
+    }
+    function at(share) {
+      if (!series) read();
+      var below = 440, lines = [];
       series.slice().sort(function (a, b) { return a.i - b.i; }).forEach(function (s) {
-        var y = height(s.list, at * 1600);
+        var y = height(s.list, share * 1600);
         if (y === null) { if (!s.area) lines.push(names[s.i] + ': –'); return; }
         var v = place(yr, 1 - y / 440);
         if (s.area) { v -= place(yr, 1 - below / 440); below = y; }
@@ -69,15 +69,25 @@
       });
       if (!lines.length) return;
       if (series[0].area) lines.reverse();
-      tip.textContent = when(place(xr, at), xr[2], data.ux, +data.off) + '\n' + lines.join('\n');
+      tip.textContent = when(place(xr, share), xr[2], data.ux, +data.off) + '\n' + lines.join('\n');
       area.append(hair, tip);
-      hair.style.left = 100 * at + '%';
-      tip.style.left = at < 0.5 ? 'calc(' + 100 * at + '% + 10px)' : 'auto';
-      tip.style.right = at < 0.5 ? 'auto' : 'calc(' + 100 * (1 - at) + '% + 10px)';
+      hair.style.left = 100 * share + '%';
+      tip.style.left = share < 0.5 ? 'calc(' + 100 * share + '% + 10px)' : 'auto';
+      tip.style.right = share < 0.5 ? 'auto' : 'calc(' + 100 * (1 - share) + '% + 10px)';
     }
-    area.addEventListener('pointermove', show);
-    area.addEventListener('pointerdown', show);
-    area.addEventListener('pointerleave', hide);
+    return { area: area, axis: data.x, time: xr[2] === 'elapsed' || xr[2] === 'clock', at: at, hide: function () { tip.remove(); hair.remove(); } };
+  }
+  // Pictures on the same stretch of time are read at the same moment.
+  var plots = Array.prototype.map.call(document.querySelectorAll('.plot'), readable);
+  plots.forEach(function (plot) {
+    var linked = plots.filter(function (p) { return p === plot || plot.time && p.axis === plot.axis; });
+    function show(e) {
+      var box = plot.area.getBoundingClientRect(), share = Math.min(1, Math.max(0, (e.clientX - box.left) / box.width));
+      linked.forEach(function (p) { p.at(share); });
+    }
+    plot.area.addEventListener('pointermove', show);
+    plot.area.addEventListener('pointerdown', show);
+    plot.area.addEventListener('pointerleave', function () { linked.forEach(function (p) { p.hide(); }); });
   });
   // What a spreadsheet would run as a formula gets an apostrophe, as in the CSV form.
   function cell(s) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // The picture's own units, two for a pixel at the usual width; the page stretches it to whatever width there is.
@@ -33,7 +34,7 @@ func newPlot(c Chart) plot {
 		p.note(n, "series", "series")
 	}
 	for _, s := range c.Series {
-		p.stats = append(p.stats, statsOf(s.Points))
+		p.stats = append(p.stats, statsOf(s.Points, c.From))
 	}
 	switch c.Kind {
 	case StackedChart:
@@ -90,6 +91,9 @@ func (p *plot) scaleX() {
 	if c.X.Max > 0 {
 		e.add(c.X.Max, true)
 	}
+	if c.X.Scale == Elapsed {
+		e.add(0, false)
+	}
 	if c.Kind == StepChart && c.X.Scale == Log {
 		e.low /= 2 // a first step that begins at 0 has no place on a log scale, but must have a width
 	}
@@ -116,6 +120,9 @@ func (p *plot) scaleY() {
 	if c.Y.Max > 0 {
 		e.add(c.Y.Max, true)
 	}
+	if log {
+		e.add(c.Y.Min, true)
+	}
 	most := 4 * e.high
 	if log {
 		most = 100 * e.high
@@ -125,15 +132,27 @@ func (p *plot) scaleY() {
 		case !usable(b.Value) || log && b.Value <= 0:
 			p.notes = append(p.notes, "The bound "+strconv.Quote(b.Label)+" has no place on this axis.")
 		case b.Value > most && e.high > 0:
-			p.notes = append(p.notes, oneLine(b.Label)+" lies above the chart, at "+value(b.Value, c.Y.Unit)+".")
+			p.notes = append(p.notes, b.above(c.Y.Unit))
 		case len(p.bounds) < maxBounds:
 			p.bounds = append(p.bounds, b)
 		}
 	}
 	for _, b := range p.bounds {
 		e.add(b.Value, log)
+		if room := b.Value * 1.15; b.Value > 0.9*e.high { // for the label above it, which else would cover what is below
+			e.add(room, log)
+		}
 	}
 	p.y = newSpan(e.low, e.high, c.Y.Scale, true, true, c.Y.Unit)
+}
+
+// above says that a bound is not drawn, with its value unless the label has a number.
+func (b Bound) above(unit string) string {
+	text := "The bound " + strconv.Quote(oneLine(b.Label))
+	if !strings.ContainsAny(b.Label, "0123456789") {
+		text += " (" + value(b.Value, unit) + ")"
+	}
+	return text + " lies above the chart."
 }
 
 // place keeps the spans and marks that lie within the chart, the earliest first.

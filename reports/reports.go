@@ -82,6 +82,17 @@ func Overall(checks []Check) Verdict {
 	return all
 }
 
+// Count is how many of the checks came to v.
+func Count(checks []Check, v Verdict) int {
+	n := 0
+	for _, c := range checks {
+		if c.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
 // A Check compares one measured value with its bound.
 type Check struct {
 	Name     string  `json:"name"`             // what is checked, in a few words; a name given twice is told apart by a number in JUnit
@@ -121,6 +132,15 @@ type Table struct {
 	Caption string     `json:"caption,omitempty"` // stands above the table in text and Markdown
 	Columns []Column   `json:"columns"`
 	Rows    [][]string `json:"rows"`
+	Part    string     `json:"-"` // the name of the part of the page in which it stands; empty, or of no part: among the tables at the end
+}
+
+// A Part is a stretch of the HTML page with a heading of its own: its charts, then its tables, in the order in which the
+// report has them. The other formats know no parts.
+type Part struct {
+	Name   string   // the heading; charts and tables name it
+	Lead   []string // sentences below the heading, one paragraph each
+	Checks bool     // the checks stand in this part, not at the top
 }
 
 // A Fact is one line about the run: a target, a duration, a version.
@@ -141,6 +161,8 @@ type Report struct {
 	Checks  []Check
 	Notes   []string // what a reader must know to read the numbers right
 	Data    any      // written under "data" in JSON; must marshal
+	Parts   []Part   // of the HTML page, in order; what stands in none of them comes after them
+	Page    any      // what an HTML page carries of Data, when that is more than a page should; nil: Data
 }
 
 // Format names one of the forms a report can be written in.

@@ -136,7 +136,7 @@ func TestDownsampleKeepsWhatMatters(t *testing.T) {
 				for _, limit := range []int{12, 100, 333, 1199} {
 					for _, how := range []Combine{Extremes, Mean} {
 						got := downsample(points, limit, how)
-						before, after := statsOf(points), statsOf(got)
+						before, after := statsOf(points, 0), statsOf(got, 0)
 						if len(got) > limit {
 							t.Errorf("%s: %d points for a limit of %d", s.Name, len(got), limit)
 						}

@@ -66,7 +66,7 @@ func (c Chart) sparkTable() Table {
 	}
 	scale := newSpan(y.low, y.high, c.Y.Scale, true, false, c.Y.Unit)
 	for i, s := range c.Series {
-		st := statsOf(s.Points)
+		st := statsOf(s.Points, c.From)
 		t.Rows = append(t.Rows, []string{s.Name, value(st.last, c.Y.Unit), value(st.mean, c.Y.Unit), value(st.max, c.Y.Unit), spark(cells[i], scale)})
 	}
 	return t

@@ -125,13 +125,22 @@ func (p *page) barValues(c Chart, bars []Bar) {
 	for _, s := range c.Series {
 		t.Columns = append(t.Columns, Column{Name: s.Name, Align: Right})
 	}
-	t.Columns = append(t.Columns, Column{Name: "Value", Align: Right})
+	if t.Columns = append(t.Columns, Column{Name: "Value", Align: Right}); c.ranged() {
+		t.Columns = append(t.Columns, Column{Name: c.Within, Align: Right})
+	}
 	for _, b := range bars {
 		row := []string{b.whole()}
 		for i := range c.Series {
 			row = append(row, value(b.Values[i], c.Y.Unit))
 		}
-		t.Rows = append(t.Rows, append(row, b.text(c.Y.Unit)))
+		row = append(row, b.text(c.Y.Unit))
+		switch {
+		case c.ranged() && b.Within != nil:
+			row = append(row, value(b.Within.Low, c.Y.Unit)+" to "+value(b.Within.High, c.Y.Unit))
+		case c.ranged():
+			row = append(row, "")
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	p.folded(t)
 }
