@@ -94,7 +94,7 @@ func (x *injector) run(ctx context.Context) {
 // one carries out the fault of index i.
 func (x *injector) one(ctx context.Context, i int) {
 	f := x.faults[i]
-	if !x.pause(ctx, x.warm+f.At-x.clock()) {
+	if !rest(ctx, x.warm+f.At-x.clock()) {
 		return
 	}
 	err := x.put(ctx, f)
@@ -109,7 +109,7 @@ func (x *injector) one(ctx context.Context, i int) {
 		return
 	}
 	seen := false
-	for x.pause(ctx, x.every) {
+	for rest(ctx, x.every) {
 		shown, err := x.shown(ctx, f)
 		now := x.clock()
 		switch {
@@ -126,18 +126,6 @@ func (x *injector) one(ctx context.Context, i int) {
 			}
 			return
 		}
-	}
-}
-
-// pause waits for d; false when ctx ended first.
-func (x *injector) pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
