@@ -45,10 +45,11 @@ const (
 // A metric is one number of the figures. least is how many timed requests it takes to mean anything: a p99 of 50
 // requests is their maximum.
 type metric struct {
-	unit  unit
-	least int64
-	of    func(*Figures) float64
-	timed bool
+	unit      unit
+	least     int64
+	of        func(*Figures) float64
+	timed     func(*Figures) *Latency // of what distribution it is; nil when it is of none
+	ofStreams bool                    // needs a step that is a stream
 	// server, unless nil, takes the metric from what the server said, and route from the route that a step asks; the text
 	// says why there is none. A metric of the server without route is of all steps.
 	server func(*stretch) (float64, string)
@@ -85,10 +86,28 @@ func makeMetrics() map[string]metric {
 		"max":  {0, func(l *Latency) float64 { return l.MaxMS }},
 	} {
 		least := int64(math.Round(1 / (1 - l.quantile)))
-		all[name] = metric{timed: true, least: least, of: func(f *Figures) float64 { return l.of(&f.Response) }}
-		all["service_"+name] = metric{timed: true, least: least, of: func(f *Figures) float64 { return l.of(&f.Service) }}
+		of := func(timed func(*Figures) *Latency) metric {
+			return metric{timed: timed, least: least, of: func(f *Figures) float64 { return l.of(timed(f)) }}
+		}
+		all[name] = of(func(f *Figures) *Latency { return &f.Response })
+		all["service_"+name] = of(func(f *Figures) *Latency { return &f.Service })
+		if name != "p50" && name != "p95" && name != "p99" {
+			continue
+		}
+		for prefix, timed := range streamTimes {
+			m := of(timed)
+			m.ofStreams = true
+			all[prefix+name] = m
+		}
 	}
 	return all
+}
+
+// streamTimes are the distributions of streams, by the beginning of the names of their metrics.
+var streamTimes = map[string]func(*Figures) *Latency{
+	"first_byte_": func(f *Figures) *Latency { return f.FirstByte },
+	"first_line_": func(f *Figures) *Latency { return f.FirstLine },
+	"complete_":   func(f *Figures) *Latency { return f.Complete },
 }
 
 // Metrics lists the names that a check may use.
@@ -145,8 +164,13 @@ func (m metric) measured(f *Figures) (v float64, reason string) {
 	if f.Completed == 0 && m.unit != unitCount && m.unit != unitRate {
 		return 0, "no request was completed"
 	}
-	if m.timed && f.Response.Count < m.least {
-		return 0, fmt.Sprintf("needs %d timed answers, there were %d", m.least, f.Response.Count)
+	if m.timed != nil {
+		switch l := m.timed(f); {
+		case l == nil:
+			return 0, "no stream was completed"
+		case l.Count < m.least:
+			return 0, fmt.Sprintf("needs %d timed answers, there were %d", m.least, l.Count)
+		}
 	}
 	return m.of(f), ""
 }

@@ -72,14 +72,16 @@ func newCollector(scn *Scenario, users func(time.Duration) int, abort func(strin
 	}
 	c := &collector{
 		warm: scn.WarmUp, end: scn.Total(), width: width, users: users, abort: abort,
-		window: newTally(), lag: newHistogram(),
+		window: newTally(false), lag: newHistogram(),
 	}
-	for range scn.steps {
-		c.steps = append(c.steps, newTally())
+	for _, st := range scn.steps {
+		c.steps = append(c.steps, newTally(st.Stream != nil))
 	}
 	for _, check := range scn.Checks {
 		if check.Window > 0 && metrics[check.Metric].server == nil {
-			w := &watch{check: check, tally: newTally(), step: -1, opened: scn.WarmUp + check.After, excess: math.Inf(-1)}
+			w := &watch{
+				check: check, tally: newTally(metrics[check.Metric].ofStreams), step: -1, opened: scn.WarmUp + check.After, excess: math.Inf(-1),
+			}
 			for _, st := range scn.steps {
 				if st.Name == check.Step {
 					w.step = st.index
@@ -129,6 +131,7 @@ func (c *collector) add(u *user, sent time.Duration, first bool) {
 		return
 	}
 	tally.add(k, response, service, u.call.bytes)
+	tally.stream(&u.call)
 	if u.call.held {
 		c.held++
 	} else {
@@ -137,6 +140,7 @@ func (c *collector) add(u *user, sent time.Duration, first bool) {
 	for _, w := range c.watches {
 		if due >= c.warm+w.check.After && (w.step < 0 || w.step == u.call.step.index) {
 			w.tally.add(k, response, service, u.call.bytes)
+			w.tally.stream(&u.call)
 			w.tally.end(k)
 		}
 	}

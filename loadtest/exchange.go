@@ -42,8 +42,10 @@ func newTransport(conns int) *http.Transport {
 type exchange struct {
 	users  []*user
 	clock  func() time.Duration
-	opened atomic.Int64 // connections
-	bodies sync.Pool    // of *[]byte
+	opened atomic.Int64      // connections
+	bodies sync.Pool         // of *[]byte
+	rooms  sync.Pool         // of *[streamRoom]byte
+	slow   http.RoundTripper // for steps that read slowly; nil takes the user's
 }
 
 // attach gives u its context and its transport.
@@ -70,16 +72,26 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	delete(req.Header, "X-Vegeta-Seq") // the server is to see what the scenario says and nothing else
 	ctx, cancel := context.WithTimeout(u.ctx, u.call.step.Timeout)
 	defer cancel()
-	answer, err := u.transport.RoundTrip(req.WithContext(ctx))
+	transport, slow := u.transport, u.call.step.Slow
+	if slow != nil && x.slow != nil {
+		transport = x.slow
+	}
+	answer, err := transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		x.failed(u, err, false)
 		return nil, err
 	}
 	defer answer.Body.Close()
-	if len(u.call.step.reads) == 0 {
+	if slow != nil {
+		answer.Body = slow.reads(ctx, answer.Body, u.call.step.Stream != nil)
+	}
+	switch {
+	case u.call.step.Stream != nil:
+		x.readStream(u, answer)
+	case len(u.call.step.reads) == 0:
 		size, err := io.Copy(io.Discard, answer.Body)
 		x.finished(u, answer.StatusCode, nil, size, err)
-	} else {
+	default:
 		x.readWhole(u, answer)
 	}
 	return &http.Response{StatusCode: answer.StatusCode, Status: answer.Status, Body: http.NoBody, Request: req}, nil
@@ -130,6 +142,9 @@ func (x *exchange) finished(u *user, status int, body []byte, size int64, err er
 	}
 	u.call.answered = x.clock()
 	u.judge(status, body, size)
+	if slow := u.call.step.Slow; u.call.kind == OK && slow != nil && slow.Refused {
+		u.call.kind, u.call.detail = WrongAnswer, "the slow reader got all of its answer, slow_reader says that it is refused"
+	}
 	if slow := u.call.step.SlowAfter; u.call.kind == OK && slow > 0 && u.call.answered-u.call.due > slow {
 		u.call.kind, u.call.detail = Slow, "answered after more than "+slow.String()
 	}
@@ -144,6 +159,8 @@ func (x *exchange) failed(u *user, err error, answered bool) {
 		u.call.kind = Canceled
 	case errors.Is(err, errTooLarge):
 		u.call.kind = TooLarge
+	case answered:
+		u.call.kind = u.call.step.brokenOff(u.call.kind)
 	}
 }
 

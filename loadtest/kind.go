@@ -17,38 +17,43 @@ import (
 // error of each kind is kept beside its count.
 type Kind uint8
 
-// The kinds. OK is a right answer in time; the two refusals are a server's answers by design; Canceled counts nowhere,
+// The kinds. OK is a right answer in time; the refusals are a server's answers by design; Canceled counts nowhere,
 // because it was the run that ended; all others are failures.
 const (
-	OK          Kind = iota
-	Slow             // the right answer, later than the scenario's slow_after
-	RateLimited      // 429
-	Overloaded       // 503
-	Timeout          // no whole answer within the step's timeout
-	Unresolved       // the host name has no address
-	Unconnected      // nobody accepted the connection
-	BadTLS           // no secure connection came about
-	Reset            // the connection was reset
-	Closed           // the connection was closed before an answer
-	Truncated        // the answer ended in its middle
-	BadHTTP          // the answer is not HTTP
-	ClientError      // 4xx that the step does not expect, other than 429
-	ServerError      // 5xx that the step does not expect, other than 503
-	OtherStatus      // any other status that the step does not expect
-	NotJSON          // fields were asked for and the answer is not JSON
-	WrongAnswer      // a field or the size is not what the step expects
-	TooLarge         // a JSON answer above 16 MiB
-	Exhausted        // the generator ran out of ports, files or memory: not the server's fault
-	BadRequest       // the request could not be made from its template
+	OK                Kind = iota
+	Slow                   // the right answer, later than the scenario's slow_after
+	RateLimited            // 429
+	Overloaded             // 503
+	RefusedInStream        // the last line of a stream says that the server refused
+	RefusedSlowReader      // the answer broke off under a step that reads slowly
+	Timeout                // no whole answer within the step's timeout
+	Unresolved             // the host name has no address
+	Unconnected            // nobody accepted the connection
+	BadTLS                 // no secure connection came about
+	Reset                  // the connection was reset
+	Closed                 // the connection was closed before an answer
+	Truncated              // the answer ended in its middle
+	Incomplete             // a stream broke off, or ended without the line that should be its last
+	FailedInStream         // the last line of a stream says that the server failed
+	BadHTTP                // the answer is not HTTP
+	ClientError            // 4xx that the step does not expect, other than 429
+	ServerError            // 5xx that the step does not expect, other than 503
+	OtherStatus            // any other status that the step does not expect
+	NotJSON                // fields were asked for and the answer is not JSON
+	WrongAnswer            // a field or the size is not what the step expects
+	TooLarge               // a JSON answer above 16 MiB
+	Exhausted              // the generator ran out of ports, files or memory: not the server's fault
+	BadRequest             // the request could not be made from its template
 	OtherError
 	Canceled
 	kinds int = iota
 )
 
 var kindNames = [kinds]string{
-	OK: "ok", Slow: "slow", RateLimited: "refused_429", Overloaded: "refused_503", Timeout: "timeout",
+	OK: "ok", Slow: "slow", RateLimited: "refused_429", Overloaded: "refused_503",
+	RefusedInStream: "refused_in_stream", RefusedSlowReader: "refused_slow_reader", Timeout: "timeout",
 	Unresolved: "unresolved", Unconnected: "unconnected", BadTLS: "bad_tls", Reset: "reset", Closed: "closed",
-	Truncated: "truncated", BadHTTP: "bad_http", ClientError: "status_4xx", ServerError: "status_5xx",
+	Truncated: "truncated", Incomplete: "incomplete", FailedInStream: "failed_in_stream", BadHTTP: "bad_http", ClientError: "status_4xx", ServerError: "status_5xx",
 	OtherStatus: "status_other", NotJSON: "not_json", WrongAnswer: "wrong_answer", TooLarge: "too_large",
 	Exhausted: "generator_exhausted", BadRequest: "bad_request", OtherError: "other", Canceled: "canceled",
 }
@@ -76,7 +81,9 @@ func (k *Kind) UnmarshalText(text []byte) error {
 }
 
 // refused tells the answers that a server gives by design when it is asked too much.
-func (k Kind) refused() bool { return k == RateLimited || k == Overloaded }
+func (k Kind) refused() bool {
+	return k == RateLimited || k == Overloaded || k == RefusedInStream || k == RefusedSlowReader
+}
 
 // failed is everything but right answers and refusals.
 func (k Kind) failed() bool { return k != OK && !k.refused() && k != Canceled }
@@ -88,7 +95,8 @@ func (k Kind) timed() bool {
 	switch k {
 	case OK, Slow, Timeout, Truncated, NotJSON, WrongAnswer, TooLarge:
 		return true
-	case RateLimited, Overloaded, Unresolved, Unconnected, BadTLS, Reset, Closed, BadHTTP, ClientError, ServerError,
+	case RateLimited, Overloaded, RefusedInStream, RefusedSlowReader, Unresolved, Unconnected, BadTLS, Reset, Closed,
+		Incomplete, FailedInStream, BadHTTP, ClientError, ServerError,
 		OtherStatus, Exhausted, BadRequest, OtherError, Canceled:
 	}
 	return false

@@ -232,8 +232,8 @@ func (p *parser) feeders(n *yaml.Node) {
 	s := p.section(n, "feeders")
 	for _, key := range s.keys {
 		value := s.get(key.Value)
-		if !isName(key.Value) || slices.Contains([]string{"user", "iteration", "run"}, key.Value) {
-			p.faultf(key, "feeders: %q must be a name of letters, digits and _, and not user, iteration or run", key.Value)
+		if !isName(key.Value) || slices.Contains([]string{"user", "iteration", "run", "text"}, key.Value) {
+			p.faultf(key, "feeders: %q must be a name of letters, digits and _, and not user, iteration, run or text", key.Value)
 		}
 		if f := p.feeder(p.section(value, "feeder "+key.Value), key.Value); f != nil {
 			p.s.feeders = append(p.s.feeders, f)
@@ -358,6 +358,9 @@ func (p *parser) metric(s *section) (name, step string, known bool) {
 	}
 	if m := metrics[name]; step != "" && m.server != nil && m.route == nil {
 		p.faultf(s.values["step"], "%s: the server knows no steps; only server.requests and server.statements… can be of the route that a step asks", s.name)
+	}
+	if metrics[name].ofStreams && !slices.ContainsFunc(p.s.steps, func(st *Step) bool { return st.Stream != nil && (step == "" || step == st.Name) }) {
+		p.faultf(s.values["metric"], "%s: %s is of streams, and %s", s.name, name, map[bool]string{true: "no step is one (stream: true)", false: "this step is none (stream: true)"}[step == ""])
 	}
 	if metrics[name].result != nil {
 		if strings.HasPrefix(name, "fault.") && len(p.s.Faults) == 0 {

@@ -66,6 +66,7 @@ func (p *parser) step(s *section, known map[string]int, picks *[]pick) *Step {
 	}
 	p.expect(s.get("expect"), st)
 	p.takes(s.get("take"), st, known, picks)
+	p.reading(s, st)
 	if st.Method == http.MethodHead && len(st.reads) > 0 {
 		p.faultf(s.node, "%s: the answer to HEAD has no body to read", s.name)
 	}

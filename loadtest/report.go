@@ -8,8 +8,8 @@ import (
 	"github.com/tomehub/tomehub/reports"
 )
 
-// Report sets the result out for people. Its tables are "steps", "errors" and, when the scenario names figures to
-// compare with, "expected", then what the server saw; the whole Result is its data.
+// Report sets the result out for people. Its tables are "steps", "streams" when some answers are streamed, "errors"
+// and, when the scenario names figures to compare with, "expected", then what the server saw; the whole Result is its data.
 func (r *Result) Report() reports.Report {
 	out := reports.Report{
 		Title: r.Title, Verdict: r.Verdict, Judged: r.Judged, Summary: r.summary(),
@@ -26,6 +26,9 @@ func (r *Result) Report() reports.Report {
 		out.Tables = append(out.Tables, t)
 	}
 	out.Tables = append(out.Tables, r.stepTable())
+	if t := r.streamTable(); len(t.Rows) > 0 {
+		out.Tables = append(out.Tables, t)
+	}
 	if len(r.Errors) > 0 {
 		out.Tables = append(out.Tables, r.errorTable())
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/tomehub/tomehub/reports"
 )
 
@@ -113,7 +114,7 @@ func (r *run) figures(out *Result, measured time.Duration) error {
 	c := r.col
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	total := newTally()
+	total := newTally(false)
 	for _, f := range r.scn.Flows {
 		for _, st := range f.Steps {
 			t := c.steps[st.index]
@@ -151,7 +152,17 @@ func (t *tally) whole(over time.Duration) (Figures, error) {
 	var errResponse, errService error
 	f.Response, errResponse = exported(t.response)
 	f.Service, errService = exported(t.service)
-	return f, errors.Join(errResponse, errService)
+	err := errors.Join(errResponse, errService)
+	if s := t.streams; s != nil {
+		for _, x := range []struct {
+			to *Latency
+			h  *hdrhistogram.Histogram
+		}{{f.FirstByte, s.firstByte}, {f.FirstLine, s.firstLine}, {f.Complete, s.complete}} {
+			l, errStream := exported(x.h)
+			*x.to, err = l, errors.Join(err, errStream)
+		}
+	}
+	return f, err
 }
 
 func (r *run) health(out *Result, until time.Duration) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -246,6 +247,11 @@ func (r *run) people(ctx context.Context) {
 	if base == nil && !r.scn.PerUser {
 		t := newTransport(len(r.ex.users))
 		base = t
+		r.closes = append(r.closes, t.CloseIdleConnections)
+	}
+	if r.cfg.transport == nil && slices.ContainsFunc(r.scn.steps, func(st *Step) bool { return st.Slow != nil }) {
+		t := newSlowTransport(len(r.ex.users))
+		r.ex.slow = t
 		r.closes = append(r.closes, t.CloseIdleConnections)
 	}
 	for i := range r.ex.users {

@@ -125,6 +125,8 @@ type Step struct {
 	Timeout   time.Duration
 	SlowAfter time.Duration // an answer later than this is a failure; 0 has no such bound
 	Expect    Expect
+	Stream    *Stream     // nil when the answer is no stream
+	Slow      *SlowReader // nil when the answer is read as quickly as it comes
 
 	index   int
 	path    template
@@ -134,6 +136,7 @@ type Step struct {
 	takes   []take
 	needs   []int      // captures its templates use; the step is skipped when one of them is empty
 	reads   []jsonPath // of Expect.JSON and then of takes
+	marks   [][]byte   // of Stream
 }
 
 // Expect says which answers are right.
@@ -303,6 +306,7 @@ func (s *Scenario) scaled(f float64) *Scenario {
 				p := st.Pace.scaled(f)
 				copied.Pace = &p
 			}
+			copied.Stream, copied.Slow = st.Stream.scaled(f), st.Slow.scaled(f)
 			c.Flows[i].Steps[j], c.steps[st.index] = &copied, &copied
 		}
 	}

@@ -17,6 +17,8 @@ import (
 //	header     without control characters
 //	body       as it is
 //
+// {{text|64KiB}} puts in so many bytes of sentences, different ones each time.
+//
 // {{name|raw}}, {{name|json}}, {{name|query}} and {{name|path}} say otherwise. {{ids|all}} puts in every value of a
 // capture as it stood in the JSON answer, with commas between.
 type template struct{ parts []part }
@@ -25,7 +27,7 @@ type template struct{ parts []part }
 type part struct {
 	literal string
 	kind    refKind // refLiteral for literal
-	index   int     // of the feeder or the capture
+	index   int     // of the feeder or the capture; of a text its bytes
 	escape  escape
 	all     bool
 }
@@ -39,6 +41,7 @@ const (
 	refRun               // letters and digits that differ from run to run
 	refFeeder
 	refCapture
+	refText // generated sentences
 )
 
 type escape int
@@ -75,6 +78,8 @@ func (s scope) find(name string) (refKind, int, bool) {
 		return refIteration, 0, true
 	case "run":
 		return refRun, 0, true
+	case "text":
+		return refText, 0, true
 	}
 	if i, ok := s.captures[name]; ok {
 		return refCapture, i, true
@@ -84,7 +89,7 @@ func (s scope) find(name string) (refKind, int, bool) {
 }
 
 func (s scope) names() []string {
-	all := []string{"user", "iteration", "run"}
+	all := []string{"user", "iteration", "run", "text"}
 	for name := range s.captures {
 		all = append(all, name)
 	}
@@ -105,6 +110,9 @@ func compile(text string, p place, sc scope) (template, error) {
 			seen += before
 		}
 		if !found {
+			if n := t.texts(); n > maxText {
+				return t, fmt.Errorf("its texts have %d bytes together, at most %d are made for one request", n, maxText)
+			}
 			return t, nil
 		}
 		inside, after, closed := strings.Cut(rest, "}}")
@@ -140,6 +148,9 @@ func compileRef(inside string, normal escape, sc scope) (part, error) {
 	name, filter, _ := strings.Cut(inside, "|")
 	name, filter = strings.TrimSpace(name), strings.TrimSpace(filter)
 	kind, index, ok := sc.find(name)
+	if kind == refText && ok {
+		return compileText(filter, normal)
+	}
 	if !ok {
 		return part{}, fmt.Errorf("{{%s}} is not known here; known: %s", name, strings.Join(sc.names(), ", "))
 	}
@@ -190,6 +201,8 @@ func (t template) append(dst []byte, u *user) []byte {
 			dst = append(dst, u.run.id...)
 		case refFeeder:
 			dst = p.escape.append(dst, u.fed(p.index))
+		case refText:
+			dst = p.text(dst, u)
 		case refCapture:
 			if p.all {
 				dst = u.captures[p.index].appendAll(dst)

@@ -62,6 +62,9 @@ type call struct {
 	bytes    int64
 	detail   string // the error's or the fault's text
 	conns    int    // connections it was sent on; more than one when net/http sent it again
+
+	came            stage         // of a stream
+	head, firstLine time.Duration // when they had come, since the run began
 }
 
 func newUser(slot int, run *shared, seed uint64) *user {
@@ -196,7 +199,7 @@ func (u *user) prepare() request {
 		r.header[id.Header] = []string{id.value.render(u)}
 	}
 	if len(st.body.parts) > 0 {
-		r.body = st.body.append(nil, u)
+		r.body = st.body.append(make([]byte, 0, st.body.room()), u)
 		if st.isJSON {
 			r.header["Content-Type"] = []string{"application/json"}
 		}
