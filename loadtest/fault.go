@@ -24,6 +24,7 @@ type Fault struct {
 	For     time.Duration
 	Factor  float64 // database_slow: how many times as long statements take
 	Percent float64 // memory_pressure: the use of the limit that is pretended
+	Own     bool    // memory_pressure: the memory is the server's own, so that a restart helps and is due
 }
 
 var faultNames = []string{"database_down", "database_slow", "memory_pressure"}
@@ -153,7 +154,8 @@ func (x *injector) put(ctx context.Context, f Fault) error {
 		For     string  `json:"for"`
 		Factor  float64 `json:"factor,omitempty"`
 		Percent float64 `json:"percent,omitempty"`
-	}{f.For.String(), f.Factor, f.Percent})
+		Own     bool    `json:"own,omitempty"`
+	}{f.For.String(), f.Factor, f.Percent, f.Own})
 	if err != nil {
 		return fmt.Errorf("put in fault %s: %w", f.Fault, err)
 	}
