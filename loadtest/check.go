@@ -20,6 +20,7 @@ type Check struct {
 	High   *Bound
 	Why    string        // the reason for the bound; a check without one is refused
 	Window time.Duration // 0 judges the whole run, else every window of this length must hold
+	After  time.Duration // with Window: windows are judged from here on, after the warm-up
 	Abort  bool          // stop the run when a window breaks the bound
 }
 
@@ -62,6 +63,7 @@ var metrics = makeMetrics()
 func makeMetrics() map[string]metric {
 	all := serverMetrics()
 	maps.Copy(all, faultMetrics())
+	all["p95_drift"] = metric{unit: unitPercent, result: drift}
 	maps.Copy(all, map[string]metric{
 		"error_rate":   {unit: unitPercent, of: func(f *Figures) float64 { return f.ErrorRate }},
 		"failed_rate":  {unit: unitPercent, of: func(f *Figures) float64 { return f.FailedRate }},
@@ -179,7 +181,7 @@ const allRequests = "all requests"
 // name is what the check is called in reports.
 func (c Check) name() string {
 	name := allRequests
-	if m := metrics[c.Metric]; m.server != nil || m.result != nil {
+	if m := metrics[c.Metric]; m.server != nil || strings.HasPrefix(c.Metric, "fault.") {
 		name = "the server"
 	}
 	if c.Step != "" {
@@ -187,6 +189,9 @@ func (c Check) name() string {
 	}
 	if c.Window > 0 {
 		name += fmt.Sprintf(", each %v", c.Window)
+	}
+	if c.After > 0 {
+		name += fmt.Sprintf(" after %v", c.After)
 	}
 	return name
 }
@@ -258,7 +263,7 @@ func (c Check) scaled(f float64) Check {
 			*b = &Bound{Value: (*b).Value * factor, Inclusive: (*b).Inclusive}
 		}
 	}
-	c.Window = scale(c.Window, f)
+	c.Window, c.After = scale(c.Window, f), scale(c.After, f)
 	return c
 }
 

@@ -122,7 +122,9 @@ func newCollector(scn *Scenario, users func(time.Duration) int, abort func(strin
 	}
 	for _, check := range scn.Checks {
 		if check.Window > 0 && metrics[check.Metric].server == nil {
-			w := &watch{check: check, tally: newTally(metrics[check.Metric].ofStreams), step: -1, opened: scn.WarmUp, excess: math.Inf(-1)}
+			w := &watch{
+				check: check, tally: newTally(metrics[check.Metric].ofStreams), step: -1, opened: scn.WarmUp + check.After, excess: math.Inf(-1),
+			}
 			for _, st := range scn.steps {
 				if st.Name == check.Step {
 					w.step = st.index
@@ -182,7 +184,7 @@ func (c *collector) add(u *user, sent time.Duration, first bool) {
 		record(c.lag, sent-due)
 	}
 	for _, w := range c.watches {
-		if w.step < 0 || w.step == u.call.step.index {
+		if due >= c.warm+w.check.After && (w.step < 0 || w.step == u.call.step.index) {
 			w.tally.add(k, response, service, u.call.bytes)
 			w.tally.stream(&u.call)
 			w.tally.end(k)

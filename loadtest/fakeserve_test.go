@@ -22,6 +22,8 @@ func fakeServe(args []string) {
 	admin := flags.String("admin-listen", "", "")
 	data := flags.String("data-dir", "", "")
 	ready := flags.String("ready-file", "", "")
+	flags.String("answer-url", "", "")
+	flags.String("answer-model", "", "")
 	behave := flags.String("fake", "", "")
 	if err := flags.Parse(args); err != nil {
 		panic(err)

@@ -123,7 +123,7 @@ func (f *fakeTomehub) answer(r *http.Request) any {
 	case path == "/pools":
 		return object{"pools": []object{
 			{"name": "read", "size": 20, "in_use": f.inUse, "waiting": 2 * f.inUse, "acquired": f.stmts, "waits": f.stmts / 2,
-				"timed_out": f.requests, "wait_total_ms": 5 * f.stmts},
+				"timed_out": f.requests, "cancelled": f.requests, "wait_total_ms": 5 * f.stmts},
 			{"name": "write", "size": 5},
 		}}
 	case path == "/cache":

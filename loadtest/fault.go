@@ -24,6 +24,7 @@ type Fault struct {
 	For     time.Duration
 	Factor  float64 // database_slow: how many times as long statements take
 	Percent float64 // memory_pressure: the use of the limit that is pretended
+	Own     bool    // memory_pressure: the memory is the server's own, so that a restart helps and is due
 }
 
 var faultNames = []string{"database_down", "database_slow", "memory_pressure"}
@@ -94,7 +95,7 @@ func (x *injector) run(ctx context.Context) {
 // one carries out the fault of index i.
 func (x *injector) one(ctx context.Context, i int) {
 	f := x.faults[i]
-	if !x.pause(ctx, x.warm+f.At-x.clock()) {
+	if !rest(ctx, x.warm+f.At-x.clock()) {
 		return
 	}
 	err := x.put(ctx, f)
@@ -109,7 +110,7 @@ func (x *injector) one(ctx context.Context, i int) {
 		return
 	}
 	seen := false
-	for x.pause(ctx, x.every) {
+	for rest(ctx, x.every) {
 		shown, err := x.shown(ctx, f)
 		now := x.clock()
 		switch {
@@ -126,18 +127,6 @@ func (x *injector) one(ctx context.Context, i int) {
 			}
 			return
 		}
-	}
-}
-
-// pause waits for d; false when ctx ended first.
-func (x *injector) pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
@@ -165,7 +154,8 @@ func (x *injector) put(ctx context.Context, f Fault) error {
 		For     string  `json:"for"`
 		Factor  float64 `json:"factor,omitempty"`
 		Percent float64 `json:"percent,omitempty"`
-	}{f.For.String(), f.Factor, f.Percent})
+		Own     bool    `json:"own,omitempty"`
+	}{f.For.String(), f.Factor, f.Percent, f.Own})
 	if err != nil {
 		return fmt.Errorf("put in fault %s: %w", f.Fault, err)
 	}

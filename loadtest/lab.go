@@ -24,3 +24,13 @@ func (s Server) ServeArgs(timeScale float64) []string {
 	}
 	return append(args, s.Args...)
 }
+
+// AnswersAt is the API of answers for a run with that time scale, nil when the scenario wants none. Its times shrink when
+// those of the server do.
+func (s Server) AnswersAt(timeScale float64) *Answers {
+	if s.Answers == nil || s.Lab == nil {
+		return s.Answers
+	}
+	a := s.Answers.scaled(timeScale)
+	return &a
+}

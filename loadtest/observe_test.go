@@ -68,7 +68,7 @@ func TestObservedCountsAreExact(t *testing.T) {
 	if diff := cmp.Diff(&CacheFigures{Hits: 1800, Misses: 600, HitRate: 75, MiB: 3}, s.Cache); diff != "" {
 		t.Errorf("cache (-want +got):\n%s", diff)
 	}
-	pool := PoolFigures{Name: "read", Size: 20, InUse: PeakMean{3, 3}, Waiting: PeakMean{6, 6}, Acquired: 600, Waits: 300, WaitMS: 10, Refused: 100, WaitShare: 300.0 / 7}
+	pool := PoolFigures{Name: "read", Size: 20, InUse: PeakMean{3, 3}, Waiting: PeakMean{6, 6}, Acquired: 600, Waits: 300, WaitMS: 10, Refused: 100, Left: 100, WaitShare: 300.0 / 8}
 	if got := s.Pools[0]; len(s.Pools) != 2 || !cmp.Equal(pool, got) {
 		t.Errorf("pools: %s", cmp.Diff(pool, got))
 	}

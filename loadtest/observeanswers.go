@@ -26,6 +26,7 @@ type (
 			TimedOut    int64   `json:"timed_out"`
 			QueueFull   int64   `json:"queue_full"`
 			Shed        int64   `json:"shed"`
+			Cancelled   int64   `json:"cancelled"`
 			WaitTotalMS float64 `json:"wait_total_ms"`
 		} `json:"pools"`
 	}
@@ -100,7 +101,7 @@ func (a *poolsAnswer) into(out *reading) error {
 		errs = append(errs,
 			out.count(poolKey(name, "acquired"), p.Acquired), out.count(poolKey(name, "waits"), p.Waits),
 			out.count(poolKey(name, "timed_out"), p.TimedOut), out.count(poolKey(name, "queue_full"), p.QueueFull),
-			out.count(poolKey(name, "shed"), p.Shed), out.count(poolKey(name, "wait_us"), int64(1000*p.WaitTotalMS)),
+			out.count(poolKey(name, "shed"), p.Shed), out.count(poolKey(name, "cancelled"), p.Cancelled), out.count(poolKey(name, "wait_us"), int64(1000*p.WaitTotalMS)),
 			out.gauge(poolKey(name, "size"), float64(p.Size)), out.gauge(poolKey(name, "in_use"), float64(p.InUse)),
 			out.gauge(poolKey(name, "waiting"), float64(p.Waiting)))
 	}

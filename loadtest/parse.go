@@ -214,12 +214,13 @@ func (p *parser) identity(n *yaml.Node) {
 }
 
 func (p *parser) generator(n *yaml.Node) {
-	p.s.Generator = GeneratorBounds{MaxSendLag: 50 * time.Millisecond, MaxCPU: 90}
+	p.s.Generator = GeneratorBounds{MaxSendLag: 50 * time.Millisecond, MaxSendLagShare: 2, MaxCPU: 90}
 	if n == nil {
 		return
 	}
 	s := p.section(n, "generator")
 	p.s.Generator.MaxSendLag = s.duration("max_send_lag", p.s.Generator.MaxSendLag, time.Microsecond, maxTimeout)
+	p.s.Generator.MaxSendLagShare = s.quantity("max_send_lag_share", p.s.Generator.MaxSendLagShare, 0, 50, map[string]float64{"%": 1})
 	p.s.Generator.MaxCPU = s.quantity("max_cpu", p.s.Generator.MaxCPU, 1, 100, map[string]float64{"%": 1})
 	s.close()
 }
@@ -362,7 +363,7 @@ func (p *parser) metric(s *section) (name, step string, known bool) {
 		p.faultf(s.values["metric"], "%s: %s is of streams, and %s", s.name, name, map[bool]string{true: "no step is one (stream: true)", false: "this step is none (stream: true)"}[step == ""])
 	}
 	if metrics[name].result != nil {
-		if len(p.s.Faults) == 0 {
+		if strings.HasPrefix(name, "fault.") && len(p.s.Faults) == 0 {
 			p.faultf(s.values["metric"], "%s: %s is of faults, and the scenario has none", s.name, name)
 		}
 		if step != "" || s.has("window") {

@@ -16,7 +16,7 @@ func TestParseWhole(t *testing.T) {
 version: 1
 title: Everything
 description: All keys
-server: {phase: C, args: [--db-pool-size, "7"]}
+server: {phase: C, args: [--db-pool-size, "7"], answers: {first_line: 500ms, lines: 20, every: 100ms, fail: 5%, hang: 1%}}
 warm_up: 5s
 duration: 1m
 timeout: 9s
@@ -25,7 +25,7 @@ connections: per_user
 users: {stages: [{for: 5s, to: 10}, {for: 20s, to: 10}, {for: 0s, to: 4}]}
 think: {mean: 2s}
 identity: {header: x-who, value: "u{{user}}"}
-generator: {max_send_lag: 5ms, max_cpu: 70%}
+generator: {max_send_lag: 5ms, max_send_lag_share: 3%, max_cpu: 70%}
 headers: {accept: "application/json"}
 feeders:
   query: {file: q.txt, pick: zipf, zipf: 1.2}
@@ -55,6 +55,7 @@ checks:
   - {metric: p95, step: search, below: 1500ms, why: a}
   - {metric: error_rate, at_least: 1%, at_most: 2.5%, why: b, window: 10s, abort: true}
   - {metric: goodput, above: 600/min, why: c}
+  - {metric: p99, below: 1s, why: d, window: 5s, after: 50s}
 expected:
   - {metric: p99, figure: "5-7 s", step: put}
 `)},
@@ -68,13 +69,18 @@ expected:
 	second := time.Second
 	want := Scenario{
 		File: "own/all.yaml", Name: "all", Title: "Everything", Description: "All keys",
-		Server: Server{Phase: "C", Args: []string{"--db-pool-size", "7"}}, WarmUp: 5 * second, Duration: time.Minute,
+		Server: Server{
+			Phase: "C", Args: []string{"--db-pool-size", "7"},
+			Answers: &Answers{FirstLine: second / 2, Lines: 20, Every: second / 10, Fail: 5, Hang: 1},
+		},
+		WarmUp: 5 * second, Duration: time.Minute,
 		Users: &Users{Stages: []Stage{{5 * second, 10}, {20 * second, 10}, {0, 4}}}, Think: Pause{Mean: 2 * second},
-		PerUser: true, Identity: Identity{Header: "X-Who"}, Generator: GeneratorBounds{5 * time.Millisecond, 70},
+		PerUser: true, Identity: Identity{Header: "X-Who"}, Generator: GeneratorBounds{5 * time.Millisecond, 3, 70},
 		Checks: []Check{
 			{Metric: "p95", Step: "search", High: &Bound{Value: 1500}, Why: "a"},
 			{Metric: "error_rate", Low: &Bound{1, true}, High: &Bound{2.5, true}, Why: "b", Window: 10 * second, Abort: true},
 			{Metric: "goodput", Low: &Bound{Value: 10}, Why: "c"},
+			{Metric: "p99", High: &Bound{Value: 1000}, Why: "d", Window: 5 * second, After: 50 * second},
 		},
 		Expected: []Expected{{"p99", "put", "5-7 s"}},
 		Flows: []Flow{
@@ -162,7 +168,10 @@ func TestParseFaults(t *testing.T) {
 	top("headers: {A: \"{{\"}\n", "x.yaml:8: scenario headers: {{ without }}")
 	top("server: {phase: E, port: 1}\n",
 		`x.yaml:8: server: phase is "E", must be one of baseline, A, B, C, D`,
-		`x.yaml:8: server: unknown key "port"; known: args, lab, phase`)
+		`x.yaml:8: server: unknown key "port"; known: answers, args, lab, phase`)
+	top("server: {answers: {lines: 0, fail: 60%, hang: 50%}}\n", `x.yaml:8: server answers: lines is "0", must be a whole number from 1 to 10000`,
+		"x.yaml:8: server answers: first_line is missing",
+		"x.yaml:8: server answers: fail and hang are more than all questions together")
 	top("server: {phase: A, lab: {seed: -1}}\n", "x.yaml:8: server lab: statement_time is missing",
 		`x.yaml:8: server lab: seed is "-1", must be a whole number from 0 to 1000000000`)
 	top("pace: {min: 2s, max: 1s}\n", "x.yaml:8: pace: min must not be above max")
@@ -265,6 +274,9 @@ func TestParseFaults(t *testing.T) {
 	check("{metric: p95, below: 5s, above: 6s, why: w}", "x.yaml:9: check of p95: its bounds exclude each other")
 	check("{metric: p95, step: q, below: 5s, why: w}", `x.yaml:9: check: there is no step "q"`)
 	check("{metric: p95, below: 5s, why: w, window: 11s}", "x.yaml:9: check of p95: its window is longer than the duration")
+	check("{metric: p95, below: 5s, why: w, window: 6s, after: 5s}", "x.yaml:9: check of p95: its window is longer than the duration")
+	check("{metric: p95, below: 5s, why: w, after: 5s}", "x.yaml:9: check of p95: after needs a window to be judged in")
+	check("{metric: p95_drift, at_most: 5%, why: w, window: 5s}", "x.yaml:9: check: p95_drift is of the whole run and has neither step nor window")
 	check("{metric: p95, below: 5s, why: w, abort: true}", "x.yaml:9: check of p95: abort needs a window to be judged in")
 	check("{metric: server.cache_hit_rate, step: s, below: 5%, why: w}", "x.yaml:9: check: the server knows no steps; only server.requests and server.statements… can be of the route that a step asks")
 	check("{metric: server.memory_peak, below: 5s, why: w}", `x.yaml:9: check of server.memory_peak: below is "5s", must be a number with GiB or KiB or MiB from 0 to 1000000000000000`)

@@ -228,9 +228,13 @@ func (p *parser) checks(s *section) {
 			p.faultf(n, "%s: its bounds exclude each other", c.name)
 		}
 		out.Window = c.duration("window", 0, time.Second, maxDuration)
+		out.After = c.duration("after", 0, 0, maxDuration)
 		out.Abort = c.word("abort", "false", "true", "false") == "true"
-		if out.Window > p.s.Duration && p.s.Duration > 0 {
+		if out.After+out.Window > p.s.Duration && p.s.Duration > 0 {
 			p.faultf(n, "%s: its window is longer than the duration", c.name)
+		}
+		if out.After > 0 && out.Window == 0 {
+			p.faultf(n, "%s: after needs a window to be judged in", c.name)
 		}
 		if out.Abort && out.Window == 0 {
 			p.faultf(n, "%s: abort needs a window to be judged in", c.name)

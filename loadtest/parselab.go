@@ -22,7 +22,31 @@ func (p *parser) server(n *yaml.Node) {
 		}
 		l.close()
 	}
+	if answers := s.get("answers"); answers != nil {
+		p.s.Server.Answers = p.answers(p.section(answers, "server answers"))
+	}
 	s.close()
+}
+
+// maxAnswerLines bounds the pieces of one answer.
+const maxAnswerLines = 10_000
+
+// answers reads how the API behaves that a server asks for its answers.
+func (p *parser) answers(s *section) *Answers {
+	share := map[string]float64{"%": 1}
+	a := &Answers{
+		FirstLine: s.duration("first_line", 0, 0, maxTimeout),
+		Lines:     s.integer("lines", 1, 1, maxAnswerLines),
+		Every:     s.duration("every", 0, 0, maxTimeout),
+		Fail:      s.quantity("fail", 0, 0, 100, share),
+		Hang:      s.quantity("hang", 0, 0, 100, share),
+	}
+	s.need("first_line")
+	if a.Fail+a.Hang > 100 {
+		p.faultf(s.node, "%s: fail and hang are more than all questions together", s.name)
+	}
+	s.close()
+	return a
 }
 
 // injected reads what is put into the server during the run.
@@ -41,6 +65,10 @@ func (p *parser) injected(s *section) {
 		f.For = c.duration("for", 0, 100*time.Millisecond, maxTimeout)
 		f.Factor = c.quantity("factor", 0, 1, 1000, map[string]float64{"": 1})
 		f.Percent = c.quantity("percent", 0, 1, 100, map[string]float64{"%": 1})
+		f.Own = c.word("own", "false", "true", "false") == "true"
+		if f.Own && f.Fault != "memory_pressure" {
+			p.faultf(n, "fault %s: own belongs to memory_pressure", f.Fault)
+		}
 		if c.has("factor") != (f.Fault == "database_slow") && f.Fault != "" {
 			p.faultf(n, "fault %s: factor belongs to database_slow, which needs it", f.Fault)
 		}

@@ -52,8 +52,11 @@ func (f *ServerFigures) table() reports.Table {
 	}
 	for _, p := range f.Pools {
 		add("pool "+p.Name+", in use", "", formatNumber(p.InUse.Mean), formatNumber(p.InUse.Peak), fmt.Sprintf("of %d connections", p.Size))
-		add("pool "+p.Name+", waiting", whole(p.Waits), formatNumber(p.Waiting.Mean), formatNumber(p.Waiting.Peak),
-			fmt.Sprintf("%s%% of %d had to wait, %s each; %d refused", formatNumber(p.WaitShare), p.Acquired+p.Refused, formatMS(p.WaitMS), p.Refused))
+		asked := fmt.Sprintf("%s%% of %d had to wait, %s each; %d refused", formatNumber(p.WaitShare), p.asked(), formatMS(p.WaitMS), p.Refused)
+		if p.Left > 0 {
+			asked += fmt.Sprintf(", %d left", p.Left)
+		}
+		add("pool "+p.Name+", waiting", whole(p.Waits), formatNumber(p.Waiting.Mean), formatNumber(p.Waiting.Peak), asked)
 	}
 	if c := f.Cache; c != nil {
 		add("cache hits", whole(c.Hits), formatNumber(c.HitRate)+"%", "", fmt.Sprintf("of %d questions; %d joined another, %d missed", c.Hits+c.Misses+c.Joined, c.Joined, c.Misses))

@@ -176,7 +176,7 @@ func (r *run) health(out *Result, until time.Duration) {
 	if r.scn.Arrivals != nil {
 		out.Generator.Asked = r.agenda.askedUntil(until)
 	}
-	r.gauge.report(&out.Generator, r.scn.Generator)
+	r.gauge.report(&out.Generator, r.scn.Generator, out.Total.Service.P50MS)
 }
 
 // judge holds the figures against the checks and beside what was expected.

@@ -63,6 +63,8 @@ type Server struct {
 	Phase string   // "" leaves the server's default
 	Args  []string // further arguments of "tomehub serve"
 	Lab   *Lab     // nil: statements take the time they take
+	// Answers, unless nil, is the chat-completions API that the server is to ask for its answers.
+	Answers *Answers
 }
 
 // Users is the closed model: as many users as the curve says, each waiting for its answer and thinking before it asks
@@ -99,8 +101,9 @@ type Identity struct {
 
 // GeneratorBounds tell when the generator itself was the bottleneck.
 type GeneratorBounds struct {
-	MaxSendLag time.Duration // p99 of the time from when a request was due to when it was sent
-	MaxCPU     float64       // percent of all CPUs this process may use
+	MaxSendLag      time.Duration // p99 of the time from when a request was due to when it was sent
+	MaxSendLagShare float64       // percent of the median answer that this may be when that is longer
+	MaxCPU          float64       // percent of all CPUs this process may use
 }
 
 // A Flow is what one user does in a row.

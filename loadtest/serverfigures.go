@@ -78,10 +78,11 @@ type PoolFigures struct {
 	InUse     PeakMean `json:"in_use"`
 	Waiting   PeakMean `json:"waiting"`
 	Acquired  int64    `json:"acquired"`
-	Waits     int64    `json:"waits"`                // of these and of those refused, who had to wait at all
+	Waits     int64    `json:"waits"`                // of all who asked, who had to wait at all; counted when the wait was over
 	WaitMS    float64  `json:"wait_ms"`              // per wait, on average
 	Refused   int64    `json:"refused"`              // queue full, waited too long, or shed
-	WaitShare float64  `json:"wait_share"`           // percent of all who asked
+	Left      int64    `json:"left"`                 // whose request ended while it asked
+	WaitShare float64  `json:"wait_share"`           // percent of all who asked: of those who acquired, were refused or left
 	FullShare float64  `json:"full_share,omitempty"` // percent of the samples of the measured time in which all connections were in use
 }
 

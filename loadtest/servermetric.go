@@ -167,9 +167,14 @@ func (s *stretch) poolRefused() (float64, string) {
 	return float64(n), ""
 }
 
-func (s *stretch) waitShare() (float64, string) {
+// poolAsked counts everybody whose asking for a connection ended: with one, with a refusal, or because the asker left.
+func (s *stretch) poolAsked() int64 {
 	refused, _ := s.poolRefused()
-	all := sum(s.counts, "pool.", "acquired") + int64(refused)
+	return sum(s.counts, "pool.", "acquired") + sum(s.counts, "pool.", "cancelled") + int64(refused)
+}
+
+func (s *stretch) waitShare() (float64, string) {
+	all := s.poolAsked()
 	if all == 0 {
 		return 0, "nobody asked for a connection"
 	}
@@ -178,12 +183,11 @@ func (s *stretch) waitShare() (float64, string) {
 
 // waitMean is the wait of everybody who asked for a connection, those who got one at once included.
 func (s *stretch) waitMean() (float64, string) {
-	refused, _ := s.poolRefused()
-	all := float64(sum(s.counts, "pool.", "acquired")) + refused
+	all := s.poolAsked()
 	if all == 0 {
 		return 0, "nobody asked for a connection"
 	}
-	return float64(sum(s.counts, "pool.", "wait_us")) / 1000 / all, ""
+	return float64(sum(s.counts, "pool.", "wait_us")) / 1000 / float64(all), ""
 }
 
 // eachPool gives the largest figure of all pools.
@@ -285,7 +289,7 @@ type serverWatch struct {
 }
 
 func newServerWatch(c Check, scn *Scenario) *serverWatch {
-	return &serverWatch{check: c, step: scn.step(c.Step), opened: scn.WarmUp, now: newStretch(), excess: math.Inf(-1)}
+	return &serverWatch{check: c, step: scn.step(c.Step), opened: scn.WarmUp + c.After, now: newStretch(), excess: math.Inf(-1)}
 }
 
 // step finds a step by its name; nil for "".

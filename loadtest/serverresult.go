@@ -165,13 +165,17 @@ func (s *stretch) poolFigures(name string) PoolFigures {
 		Name: name, Size: int(s.gauges[poolKey(name, "size")].end()),
 		InUse: s.gauges[poolKey(name, "in_use")].figures(), Waiting: s.gauges[poolKey(name, "waiting")].figures(),
 		Acquired: count("acquired"), Waits: count("waits"), Refused: count("timed_out") + count("queue_full") + count("shed"),
+		Left: count("cancelled"),
 	}
 	if p.Waits > 0 {
 		p.WaitMS = float64(count("wait_us")) / 1000 / float64(p.Waits)
 	}
-	p.WaitShare = percent(p.Waits, p.Acquired+p.Refused)
+	p.WaitShare = percent(p.Waits, p.asked())
 	return p
 }
+
+// asked is everybody whose asking for a connection ended, in whatever way.
+func (p *PoolFigures) asked() int64 { return p.Acquired + p.Refused + p.Left }
 
 func (s *stretch) statementFigures() *StatementFigures {
 	f := &StatementFigures{Routes: []RouteFigures{}}

@@ -22,8 +22,15 @@ func TestShippedScenarios(t *testing.T) {
 		if s.Description == "" {
 			t.Errorf("%s: has no description", s.Name)
 		}
+		for _, c := range s.Checks {
+			if len(c.Why) < 20 {
+				t.Errorf("%s: check of %s does not say where its bound comes from: %q", s.Name, c.Metric, c.Why)
+			}
+		}
 	}
-	if diff := cmp.Diff([]string{"checkpoint-a", "checkpoint-b", "checkpoint-before", "checkpoint-beyond", "checkpoint-c", "checkpoint-d", "plain-http", "smoke"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"checkpoint-a", "checkpoint-b", "checkpoint-before", "checkpoint-beyond", "checkpoint-c", "checkpoint-d", "plain-http", "smoke",
+		"soak", "stress-cold-cache", "stress-ingest-during-search", "stress-memory", "stress-n-plus-one", "stress-overload-10x",
+		"stress-slow-answerer", "stress-stream-flood"}, names); diff != "" {
 		t.Errorf("shipped scenarios (-want +got):\n%s", diff)
 	}
 }
@@ -113,6 +120,43 @@ func TestCheckpointsStayBelowTheRateLimits(t *testing.T) {
 		for _, st := range s.steps {
 			if st.Pace == nil || st.Pace.Min < 60*time.Second/100 {
 				t.Errorf("%s: step %s may be asked for more than 100 times a minute", s.Name, st.Name)
+			}
+		}
+	}
+}
+
+// Nor must they turn a stress into one: at most 100 searches and 10 books a minute of one user, who has an address.
+func TestStressStaysBelowTheRateLimits(t *testing.T) {
+	all, err := List(os.DirFS("../scenarios"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if !strings.HasPrefix(s.Name, "stress-") && s.Name != "soak" {
+			continue
+		}
+		if len(s.headers) != 1 || s.headers[0].key != "X-Forwarded-For" || !slices.Contains(s.Server.Args, "--trusted-proxies") {
+			t.Errorf("%s: its users have no addresses", s.Name)
+		}
+		for _, f := range s.Flows {
+			searches, books, length := 0, 0, time.Duration(0) // of one user, in the shortest time
+			for _, st := range f.Steps {
+				pace := s.Pace.Min
+				if st.Pace != nil {
+					pace = st.Pace.Min
+				}
+				length += time.Duration(st.Repeat) * pace
+				if st.Path == "/api/ingest" {
+					books += st.Repeat
+				} else {
+					searches += st.Repeat
+				}
+			}
+			if s.Arrivals != nil { // visitors take the identities in turn
+				length = time.Duration(float64(s.Arrivals.Identities) / s.Arrivals.curve.most() * float64(time.Second))
+			}
+			if per := length.Minutes(); float64(searches) > 100*per || float64(books) > 10*per {
+				t.Errorf("%s: flow %s has %d searches and %d books in %v", s.Name, f.Name, searches, books, length)
 			}
 		}
 	}

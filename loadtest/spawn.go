@@ -31,6 +31,8 @@ type SpawnConfig struct {
 	Env    []string
 	Dir    string       // where its temporary directory is made; "" is the system's place
 	Logger *slog.Logger // gets what the server writes to standard error, at debug level; may be nil
+	// Answers, unless nil, is an API of answers that is started beside the server and that the server asks.
+	Answers *Answers
 	// Library is a directory whose files are copied to become the server's library; "" is a new demo library.
 	Library string
 	// KeepLines is how many of the last lines of the server's log are kept. 0 is 20.
@@ -50,6 +52,7 @@ type Spawned struct {
 
 	cmd    *exec.Cmd
 	dir    string
+	api    *AnswerAPI // nil without one
 	output *lastLines
 	exited chan struct{} // closed when the process has ended and err is set
 	err    error
@@ -83,13 +86,19 @@ func Spawn(ctx context.Context, cfg SpawnConfig) (*Spawned, error) {
 		"serve", "--demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
 		"--data-dir", filepath.Join(dir, "data"), "--ready-file", file,
 	}, cfg.Args...)
+	if cfg.Answers != nil {
+		if s.api, err = ServeAnswers(*cfg.Answers, 1); err != nil {
+			return nil, errors.Join(err, s.remove())
+		}
+		args = append(args, "--answer-url", s.api.URL, "--answer-model", "load-test")
+	}
 	s.cmd = exec.Command(cfg.Binary, args...)
 	s.cmd.Dir, s.cmd.Env = dir, append([]string{}, cfg.Env...)
 	s.cmd.Stderr = s.output
 	s.cmd.WaitDelay = 5 * time.Second // a grandchild that keeps the pipe must not keep us
 	tie(s.cmd)
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", cfg.Binary, err), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("start %s: %w", cfg.Binary, err), s.remove())
 	}
 	timeout := cfg.ReadyTimeout
 	if timeout == 0 {
@@ -233,11 +242,16 @@ func (s *Spawned) kill() error {
 	return errors.Join(err, s.remove())
 }
 
+// remove takes away what was made for the process, which has ended.
 func (s *Spawned) remove() error {
-	if err := os.RemoveAll(s.dir); err != nil {
-		return fmt.Errorf("remove the server's directory: %w", err)
+	var faults []error
+	if s.api != nil {
+		faults = append(faults, s.api.Close())
 	}
-	return nil
+	if err := os.RemoveAll(s.dir); err != nil {
+		faults = append(faults, fmt.Errorf("remove the server's directory: %w", err))
+	}
+	return errors.Join(faults...)
 }
 
 // endedBySignal tells a process that SIGTERM ended before it could handle it.

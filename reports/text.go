@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -83,14 +84,43 @@ func (r Report) writeChecks(buf *bytes.Buffer, opt TextOptions) error {
 		return err
 	}
 	blank(buf)
+	for _, l := range r.shortfalls() {
+		line := wrap(oneLine(l.who()+": "+l.reason), "  ", opt.Width-2)
+		fmt.Fprintln(buf, paint(opt, l.verdict, l.verdict.Mark())+" "+line)
+	}
+	return nil
+}
+
+// A shortfall is why a check did not pass, or several of them for the same reason.
+type shortfall struct {
+	verdict Verdict
+	reason  string
+	checks  []string
+}
+
+// shortfalls are those of the checks, in their order. A reason that several share, such as a generator that was late, is
+// told once.
+func (r Report) shortfalls() []shortfall {
+	var all []shortfall
 	for _, c := range r.Checks {
 		if c.Verdict == Pass {
 			continue
 		}
-		line := wrap(oneLine(c.Name+": "+c.reason()), "  ", opt.Width-2)
-		fmt.Fprintln(buf, paint(opt, c.Verdict, c.Verdict.Mark())+" "+line)
+		i := slices.IndexFunc(all, func(l shortfall) bool { return l.verdict == c.Verdict && l.reason == c.reason() })
+		if i < 0 {
+			i = len(all)
+			all = append(all, shortfall{verdict: c.Verdict, reason: c.reason()})
+		}
+		all[i].checks = append(all[i].checks, c.Name)
 	}
-	return nil
+	return all
+}
+
+func (l *shortfall) who() string {
+	if len(l.checks) == 1 {
+		return l.checks[0]
+	}
+	return fmt.Sprintf("%d checks", len(l.checks))
 }
 
 // writeFacts aligns the values behind the longest name.

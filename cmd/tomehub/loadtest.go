@@ -178,7 +178,9 @@ func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario, timeScale float6
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the server: %w", err)
 	}
-	return loadtest.Spawn(ctx, loadtest.SpawnConfig{Binary: self, Args: sc.Server.ServeArgs(timeScale), Logger: a.logger()})
+	return loadtest.Spawn(ctx, loadtest.SpawnConfig{
+		Binary: self, Args: sc.Server.ServeArgs(timeScale), Answers: sc.Server.AnswersAt(timeScale), Logger: a.logger(),
+	})
 }
 
 func writeResult(path string, result any) error {

@@ -40,7 +40,7 @@ type Gate struct {
 // Counts are lifetime totals of one gate.
 type Counts struct {
 	Acquired  int64 // slots granted by Acquire
-	Waits     int64 // callers that had to wait at all
+	Waits     int64 // callers that had to wait at all, counted with their time when the wait is over
 	TimedOut  int64
 	QueueFull int64
 	TooSlow   int64
@@ -112,7 +112,6 @@ func (g *Gate) AcquireSoon(ctx context.Context, longest, soon time.Duration) (ti
 	}
 	w := &waiter{ready: make(chan Outcome, 1)}
 	g.waiters.pushBack(w)
-	g.count.Waits++
 	g.mu.Unlock()
 	return g.wait(ctx, w, now, longest)
 }
@@ -137,6 +136,7 @@ func (g *Gate) wait(ctx context.Context, w *waiter, start time.Time, longest tim
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.count.Waits++ // with its outcome: counted at its beginning, a growing queue made the waits more than those who asked
 	g.count.WaitTotal += waited
 	g.count.WaitMax = max(g.count.WaitMax, waited)
 	if got == TimedOut || got == Cancelled {

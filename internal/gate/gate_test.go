@@ -88,6 +88,34 @@ func TestGateDeadline(t *testing.T) {
 	})
 }
 
+// A wait is counted with its outcome, so that between two looks no more callers waited than asked: also while the queue
+// grows, and when callers leave it.
+func TestGateCountsAWaitWhenItIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(1, 8)
+		g.Acquire(t.Context(), 0)
+		leaving, leave := context.WithCancel(t.Context())
+		for _, ctx := range []context.Context{t.Context(), t.Context(), leaving} {
+			go g.Acquire(ctx, time.Hour)
+			synctest.Wait() // in this order
+		}
+		f := func(why string, waits, acquired, cancelled int64) {
+			t.Helper()
+			synctest.Wait()
+			if s := g.Snapshot(); s.Waits != waits || s.Acquired != acquired || s.Cancelled != cancelled {
+				t.Errorf("%s: %d waits, %d acquired, %d cancelled", why, s.Waits, s.Acquired, s.Cancelled)
+			}
+		}
+		f("three wait", 0, 1, 0)
+		g.Release()
+		f("one has its slot", 1, 2, 0)
+		leave()
+		f("one has left", 2, 2, 1)
+		g.Release()
+		f("nobody waits", 3, 3, 1)
+	})
+}
+
 func TestGateEndedContext(t *testing.T) {
 	g := New(1, 8)
 	ctx, cancel := context.WithCancel(t.Context())

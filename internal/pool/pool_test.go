@@ -317,7 +317,7 @@ func TestStatementsBorrowInOrder(t *testing.T) {
 		})
 		await(t, "one more waiting", func() bool { return ps.Stats()[0].PhysicalWaiting == i+1 })
 	}
-	if s := ps.Stats()[0]; s.InUse != 10 || s.Waiting != 0 || s.PhysicalInUse != links.size || s.PhysicalWaits != 10 {
+	if s := ps.Stats()[0]; s.InUse != 10 || s.Waiting != 0 || s.PhysicalInUse != links.size || s.PhysicalWaiting != 10 {
 		t.Errorf("%+v", s)
 	}
 	links.giveBack(held[0]) // one serves them all, in turn
@@ -328,7 +328,7 @@ func TestStatementsBorrowInOrder(t *testing.T) {
 	if diff := cmp.Diff([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order); diff != "" {
 		t.Error(diff)
 	}
-	if s := ps.Stats()[0]; s.PhysicalWaitMax <= 0 || s.PhysicalWaitTotal < s.PhysicalWaitMax {
+	if s := ps.Stats()[0]; s.PhysicalWaits != 10 || s.PhysicalWaitMax <= 0 || s.PhysicalWaitTotal < s.PhysicalWaitMax {
 		t.Errorf("%+v", s)
 	}
 }

@@ -14,7 +14,7 @@ type Stats struct {
 
 	InUse, Idle, Waiting int // slots taken, slots free, callers waiting now
 
-	Acquired, Waits, TimedOut, QueueFull, Shed, Cancelled int64 // Waits counts callers that had to wait at all
+	Acquired, Waits, TimedOut, QueueFull, Shed, Cancelled int64 // Waits counts callers that had to wait at all, when the wait is over
 	WaitTotal, WaitMax                                    time.Duration
 
 	Recycled, Opened int64 // connections replaced for their age or a fault; connections opened in all
