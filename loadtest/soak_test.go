@@ -50,6 +50,6 @@ func TestSoakNoticesGrowth(t *testing.T) {
 	f("a sound server", 0.1, 0, map[string]reports.Verdict{
 		"server.memory_growth": reports.Pass, "p95_drift": reports.Pass, "error_rate": reports.Pass, "server.restarts": reports.Pass,
 	})
-	f("a leak", 3, 0, map[string]reports.Verdict{"server.memory_growth": reports.Fail, "p95_drift": reports.Pass})
+	f("a leak", 6, 0, map[string]reports.Verdict{"server.memory_growth": reports.Fail, "p95_drift": reports.Pass})
 	f("slower and slower", 0, 50*time.Millisecond, map[string]reports.Verdict{"server.memory_growth": reports.Pass, "p95_drift": reports.Fail})
 }
