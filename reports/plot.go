@@ -17,7 +17,7 @@ const (
 type plot struct {
 	chart  Chart
 	x, y   span
-	points [][]Point // at most maxDrawn for each series; of a StackedChart with the series below added
+	points [][]Point // at most maxDrawn for each series, half of that in a small chart; of a StackedChart with the series below added
 	stats  []stats   // of the values as they were given
 	bounds []Bound   // those that are drawn
 	spans  []Span
@@ -36,9 +36,13 @@ func newPlot(c Chart) plot {
 	for _, s := range c.Series {
 		p.stats = append(p.stats, statsOf(s.Points, c.From))
 	}
+	limit := maxDrawn
+	if c.Small {
+		limit = maxDrawn / 2
+	}
 	switch c.Kind {
 	case StackedChart:
-		p.points = stacked(c.Series, maxDrawn)
+		p.points = stacked(c.Series, limit)
 		for i := 1; i < len(p.points); i++ {
 			for j := range p.points[i] {
 				p.points[i][j].Y += p.points[i-1][j].Y
@@ -48,9 +52,9 @@ func newPlot(c Chart) plot {
 		for _, s := range c.Series {
 			points := ordered(s.Points, c.X.Scale == Log && c.Kind != StepChart)
 			if c.sparse(s) {
-				points = evenly(points, maxDrawn)
+				points = evenly(points, limit)
 			} else {
-				points = downsample(points, maxDrawn, c.Combine)
+				points = downsample(points, limit, c.Combine)
 			}
 			p.points = append(p.points, points)
 		}

@@ -23,10 +23,11 @@ var comparedWithBefore = []string{"a", "b"}
 
 // checkpointSettings are the settings of `tomehub loadtest checkpoint`.
 type checkpointSettings struct {
-	out, format string
-	quiet       bool
-	timeScale   float64
-	seed        uint64
+	files     resultFiles
+	format    string
+	quiet     bool
+	timeScale float64
+	seed      uint64
 }
 
 func (a *app) newLoadtestCheckpointCommand() *cobra.Command {
@@ -37,7 +38,8 @@ func (a *app) newLoadtestCheckpointCommand() *cobra.Command {
 		Long: `Run the plan's checkpoints, one after the other: each starts this program as its server, in its
 phase and in the lab, sends it the plan's users, and judges what they and the server saw. One
 table sets the plan's figures, what queueing theory expects and what was measured side by side.
-a and b are compared with before, which runs first.
+a and b are compared with before, which runs first. --html writes a page that tells the same in
+pictures, phase by phase; --out-dir leaves it, the result and its other forms in a directory.
 
 In the lab every statement of the embedded library takes the time that the plan's own profile
 shows, so this needs no database. all takes about seven minutes, with --time-scale 0.1 about
@@ -47,11 +49,12 @@ Exit code 0 when all checks passed, 3 when one failed, 4 when it cannot be judge
 was too busy, or it was interrupted). Ctrl-C ends it and reports what was seen.`,
 		Example: `  tomehub loadtest checkpoint all
   tomehub loadtest checkpoint all --time-scale 0.1 --quiet --out checkpoints.json
+  tomehub loadtest checkpoint all --time-scale 0.1 --html checkpoints.html
   tomehub loadtest checkpoint a b --format markdown`,
 		Args: checkpointArgs,
 	}
 	s := &settings{flags: cmd.Flags()}
-	s.add(textValue{&c.out}, "out", "TOMEHUB_LOADTEST_OUT", "file to write the result to, as JSON")
+	c.files.add(s)
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time, the server's too, by this; the report says so")
@@ -95,6 +98,9 @@ func chosenCheckpoints(names []string) []string {
 }
 
 func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names []string) error {
+	if err := c.files.check(); err != nil {
+		return err
+	}
 	var list []*loadtest.Scenario
 	for _, name := range names {
 		sc, err := loadtest.Load(scenarios.FS, "checkpoint-"+name+".yaml")
@@ -112,13 +118,10 @@ func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names [
 	if result == nil {
 		return err
 	}
-	if c.out != "" {
-		if writeErr := writeResult(c.out, result); writeErr != nil {
-			return errors.Join(err, writeErr)
-		}
-	}
-	if writeErr := a.writeReport(a.stdout, result.Report(), c.format); writeErr != nil || err != nil {
-		return errors.Join(err, writeErr)
+	report := result.Report()
+	err = errors.Join(err, a.writeFiles(&c.files, report, result), a.writeReport(a.stdout, report, c.format))
+	if err != nil {
+		return err
 	}
 	switch result.Verdict {
 	case reports.Pass:

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,7 +45,8 @@ func oneArg(what string) cobra.PositionalArgs {
 // loadtestSettings are the settings of `tomehub loadtest run`.
 type loadtestSettings struct {
 	target, admin string
-	out, format   string
+	files         resultFiles
+	format        string
 	spawn, quiet  bool
 	timeScale     float64
 	duration      time.Duration
@@ -63,17 +62,22 @@ func (a *app) newLoadtestRunCommand() *cobra.Command {
 It needs a server: --target names one that runs, --spawn starts this program as the server,
 on free ports and a temporary demo library, in the phase that the scenario wants.
 
+The report goes to standard output in the form that --format says. --html and --out-dir keep it as
+files as well, whatever the verdict: a page to look at, and all that a CI job wants to keep.
+
 Exit code 0 when all checks passed, 3 when one failed, 4 when the run cannot be judged (the
 generator was the bottleneck, or too little was seen). Ctrl-C ends it and reports what was seen.`,
 		Example: `  tomehub loadtest run checkpoint-a --spawn
   tomehub loadtest run checkpoint-a --target http://127.0.0.1:5001 --out result.json
-  tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --format junit > junit.xml`,
+  tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --format junit > junit.xml
+  tomehub loadtest run checkpoint-c --spawn --html report.html
+  tomehub loadtest run checkpoint-c --spawn --quiet --out-dir loadtest-result`,
 		Args: oneArg("a scenario"),
 	}
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
-	s.add(textValue{&c.out}, "out", "TOMEHUB_LOADTEST_OUT", "file to write the result to, as JSON")
+	c.files.add(s)
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().BoolVar(&c.spawn, "spawn", false, "start this program as the server")
@@ -126,10 +130,8 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	if c.out != "" {
-		if err := checkOut(c.out); err != nil {
-			return err
-		}
+	if err := c.files.check(); err != nil {
+		return err
 	}
 	target, admin := c.target, c.admin
 	if c.spawn {
@@ -155,12 +157,8 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	if err != nil {
 		return err
 	}
-	if c.out != "" {
-		if err := writeResult(c.out, result); err != nil {
-			return err
-		}
-	}
-	if err := a.writeReport(a.stdout, result.Report(), c.format); err != nil {
+	report := result.Report()
+	if err := errors.Join(a.writeFiles(&c.files, report, result), a.writeReport(a.stdout, report, c.format)); err != nil {
 		return err
 	}
 	switch {
@@ -181,16 +179,6 @@ func (a *app) spawn(ctx context.Context, sc *loadtest.Scenario, timeScale float6
 	return loadtest.Spawn(ctx, loadtest.SpawnConfig{
 		Binary: self, Args: sc.Server.ServeArgs(timeScale), Answers: sc.Server.AnswersAt(timeScale), Logger: a.logger(),
 	})
-}
-
-func writeResult(path string, result any) error {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(result); err != nil {
-		return fmt.Errorf("write result (--out): %w", err)
-	}
-	return writeOut(path, body.Bytes(), 0o666)
 }
 
 func (a *app) newLoadtestListCommand() *cobra.Command {

@@ -9,10 +9,15 @@ import (
 
 // writeOut writes the file that --out names, whole or not at all: until all of it is on the disk the file that was there before stays.
 // What is no regular file (/dev/stdout, a pipe) is written as it is.
-func writeOut(path string, body []byte, mode os.FileMode) (err error) {
+func writeOut(path string, body []byte, mode os.FileMode) error {
+	return writeFile("--out", path, body, mode)
+}
+
+// writeFile is writeOut for the file that another flag names.
+func writeFile(flag, path string, body []byte, mode os.FileMode) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("write result (--out): %w", err)
+			err = fmt.Errorf("write result (%s): %w", flag, err)
 		}
 	}()
 	if real, linkErr := filepath.EvalSymlinks(path); linkErr == nil {
@@ -36,11 +41,14 @@ func writeOut(path string, body []byte, mode os.FileMode) (err error) {
 }
 
 // checkOut finds out before a long measurement whether its result can be written.
-func checkOut(path string) error {
+func checkOut(path string) error { return checkFile("--out", path) }
+
+// checkFile is checkOut for the file that another flag names.
+func checkFile(flag, path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		return usageError{fmt.Errorf("--out %s is a directory", path)}
+		return usageError{fmt.Errorf("%s %s is a directory", flag, path)}
 	case err == nil && !info.Mode().IsRegular():
 		return nil
 	}
@@ -49,7 +57,7 @@ func checkOut(path string) error {
 		err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 	}
 	if err != nil {
-		return usageError{fmt.Errorf("write result (--out): %w", err)}
+		return usageError{fmt.Errorf("write result (%s): %w", flag, err)}
 	}
 	return nil
 }
