@@ -21,7 +21,7 @@ import (
 // page reads without it.
 func TestBrowserShowsPages(t *testing.T) {
 	b := startBrowser(t)
-	for name, r := range map[string]Report{"profile": profiled(), "load test": tested(), "hostile": hostileReport(), "empty": {}} {
+	for name, r := range map[string]Report{"profile": profiled(), "load test": tested(), "parts": parted(), "hostile": hostileReport(), "empty": {}} {
 		site := serve(t, written(t, r))
 		b.look(name, site.URL, 390, "light")
 		b.look(name, site.URL, 1200, "dark")
@@ -29,6 +29,7 @@ func TestBrowserShowsPages(t *testing.T) {
 			t.Errorf("%s: the browser asked for %v, want only the page", name, asked)
 		}
 	}
+	b.pointsAtAll()
 	b.readWithoutScript()
 	for _, fault := range b.faults {
 		t.Error(fault)
@@ -56,6 +57,9 @@ func (b *browser) look(name, url string, width int, scheme string) {
 	if got.Plots > 0 {
 		b.hover(name)
 	}
+	if pale := b.pale(); len(pale) > 0 {
+		b.t.Errorf("%s in %s: too little contrast: %s", name, scheme, strings.Join(pale, "; "))
+	}
 	if overlapping := b.overlaps(); len(overlapping) > 0 && name != "hostile" {
 		b.t.Errorf("%s at %d: labels run into each other: %s", name, width, strings.Join(overlapping, "; "))
 	}
@@ -72,9 +76,64 @@ func (b *browser) readWithoutScript() {
 			b.t.Errorf("%q is not there without JavaScript", must)
 		}
 	}
+	site = serve(b.t, written(b.t, parted()))
+	b.open(site.URL, 390, "light", false)
+	parts, _ := b.without()
+	for _, must := range []string{"25.8% (20-30%)", "What the plan says.", "All checks", "p95 9.2s > bound 8s (+15%)", "3703.50", "in no part"} {
+		if !strings.Contains(parts, must) {
+			b.t.Errorf("%q is not there without JavaScript", must)
+		}
+	}
 	if strings.Contains(text, "Copy table") || height < 1000 {
 		b.t.Errorf("the page is %d high; did the script run after all?", height)
 	}
+}
+
+// pointsAtAll moves the pointer over one picture of a run and demands read-outs in all on the same axis of time, of the same
+// moment, and none once it has left.
+func (b *browser) pointsAtAll() {
+	b.t.Helper()
+	site := serve(b.t, written(b.t, parted()))
+	b.open(site.URL, 1200, "light", true)
+	b.hover("parts")
+	var got struct{ Times, Linked []string }
+	const read = `({Times: Array.from(document.querySelectorAll('.tip')).map(t => t.textContent.split('\n')[0]),
+		Linked: Array.from(document.querySelectorAll('.plot')).filter(p => p.dataset.x.endsWith('elapsed')).map(p => p.dataset.x)})`
+	b.eval(read, &got)
+	if len(got.Times) != len(got.Linked) || len(got.Times) < 4 {
+		b.t.Errorf("%d read-outs of %d pictures on one axis", len(got.Times), len(got.Linked))
+	}
+	for i, at := range got.Times {
+		if at != got.Times[0] || got.Linked[i] != got.Linked[0] {
+			b.t.Errorf("read at %s and %s on the axes %s and %s", at, got.Times[0], got.Linked[i], got.Linked[0])
+		}
+	}
+	b.call("Input.dispatchMouseEvent", map[string]any{"type": "mouseMoved", "x": 2, "y": 2}, nil)
+	b.eval(read, &got)
+	if len(got.Times) != 0 {
+		b.t.Errorf("%d read-outs stay when the pointer has left", len(got.Times))
+	}
+}
+
+// pale are the texts whose colour stands out from the page by less than 4.5 to 1, the least that WCAG 2.2 asks of text
+// (1.4.3); of text on its own box the box counts.
+func (b *browser) pale() []string {
+	b.t.Helper()
+	var got []string
+	b.eval(`(() => {
+		const rgb = s => (s.match(/[0-9.]+/g) || []).map(Number);
+		const light = c => { const [r, g, b] = c.map(v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+		const bad = new Set();
+		for (const e of document.querySelectorAll('main *:not(svg *)')) {
+			if (!Array.from(e.childNodes).some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+			let back = e;
+			while (back && rgb(getComputedStyle(back).backgroundColor)[3] === 0) back = back.parentElement;
+			const [a, c] = [light(rgb(getComputedStyle(e).color).slice(0, 3)), light(rgb(getComputedStyle(back || document.body).backgroundColor).slice(0, 3))];
+			const ratio = (Math.max(a, c) + 0.05) / (Math.min(a, c) + 0.05);
+			if (ratio < 4.5) bad.add(e.tagName + '.' + e.className + ' ' + ratio.toFixed(1));
+		}
+		return Array.from(bad) })()`, &got)
+	return got
 }
 
 func hostileReport() Report {

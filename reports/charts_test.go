@@ -126,6 +126,32 @@ func tested() Report {
 	return r
 }
 
+// parted is a report in parts, as a load test and the story of the checkpoints make it: small charts on one axis of time,
+// bars with ranges, tables in their part, the checks at the end.
+func parted() Report {
+	r := tested()
+	whole := 0.25
+	for i := range r.Charts {
+		c := &r.Charts[i]
+		c.Small, c.Part = i > 0, []string{"Users", "Server"}[i%2]
+		if c.X.Scale == Elapsed {
+			c.X.Max, c.From = 1200, 60
+		}
+		for j := range c.Series {
+			c.Series[j].Whole = &whole
+		}
+	}
+	r.Charts = append(r.Charts, Chart{
+		Name: "plan", Title: "Errors beside the plan's", Kind: BarChart, Y: Axis{Unit: "%"}, Part: "Plan", Small: true, Within: "the plan's figure", Series: []Series{{Name: "measured"}},
+		Bars: []Bar{{Label: "before", Values: []float64{25.8}, Text: "25.8% (20-30%)", Within: &Range{Low: 20, High: 30}}, {Label: "B", Values: []float64{0.1}, Within: &Range{Low: 5, High: 5}}, {Label: "beyond", Values: []float64{1}}},
+	})
+	r.Tables = []Table{r.Tables[0], {Name: "loose", Columns: []Column{{Name: "What"}}, Rows: [][]string{{"in no part"}}}}
+	r.Tables[0].Part = "Server"
+	r.Parts = []Part{{Name: "Plan", Lead: []string{"What the plan says."}}, {Name: "Users"}, {Name: "Nothing"}, {Name: "Server", Lead: []string{"First.", "Second."}}, {Name: "All checks", Checks: true}}
+	r.Page = map[string]any{"p95_ms": 1}
+	return r
+}
+
 // drawn has a chart of every kind, small enough to read in a golden file.
 func drawn() Report {
 	nan := math.NaN()
