@@ -143,8 +143,11 @@ func (p *plot) scaleY() {
 	}
 	for _, b := range p.bounds {
 		e.add(b.Value, log)
-		if room := b.Value * 1.15; b.Value > 0.9*e.high { // for the label above it, which else would cover what is below
-			e.add(room, log)
+		switch { // room for the label above it, which else would cover what is below
+		case log && e.low > 0:
+			e.add(e.low*math.Pow(b.Value/e.low, 1.15), log)
+		case b.Value > 0.9*e.high:
+			e.add(b.Value*1.15, log)
 		}
 	}
 	p.y = newSpan(e.low, e.high, c.Y.Scale, true, true, c.Y.Unit)
