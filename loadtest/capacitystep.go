@@ -214,6 +214,11 @@ func (s *loadStep) cells() []cell {
 	return all
 }
 
+// requests is how many the step rests on, at least 1.
+func (s *loadStep) requests() float64 {
+	return max(1, total(s.cells(), func(c cell) float64 { return max(c.completed, c.timed) }))
+}
+
 // broken is how likely the objectives are broken at this load, from 0 to 1.
 func (s *loadStep) broken() float64 {
 	n := 0
@@ -256,10 +261,11 @@ func (s *loadStep) judge(slos []Check, seed uint64) {
 
 // belief returns draws of whether an objective is broken.
 //
-// A percentile within a bound is a share of requests above it, so shares are all there is beside the mean. Of a share the
-// likelihood is Jeffreys' Beta distribution, which also knows what twenty requests without a fault are worth; but
-// neighbouring requests share their fate, so they count for fewer than they are, by the design effect of the windows and
-// of the runs.
+// A percentile within a bound is a share of requests above it, so shares are all there is beside the mean. What a share may
+// be has a Beta distribution, which knows what twenty requests without a fault are worth. Before anything is seen the
+// share is thought to be about as large as it may be, with the weight of half a request above the bound; for a median that
+// is Jeffreys' prior. Neighbouring requests share their fate, so they count for fewer than they are, by the design effect
+// of the windows and of the runs.
 func belief(cells []cell, slo Check, index int, rng *rand.Rand) func() bool {
 	bound := slo.High.Value
 	if slo.Metric == "mean" {
@@ -291,7 +297,7 @@ func belief(cells []cell, slo Check, index int, rng *rand.Rand) func() bool {
 	if share > 0 && share < 1 {
 		effect = max(1, spreadOf(cells, part, whole)/(share*(1-share)/n))
 	}
-	a, b := k/effect+0.5, (n-k)/effect+0.5
+	a, b := k/effect+0.5, (n-k)/effect+0.5*(1/limit-1)
 	return func() bool {
 		x, y := gamma(rng, a), gamma(rng, b)
 		return x > limit*(x+y)
