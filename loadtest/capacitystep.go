@@ -37,7 +37,6 @@ type loadRun struct {
 // left out.
 func newLoadRun(r *Result, slos []Check, shared bool) (*loadRun, error) {
 	out := &loadRun{steady: true, cut: r.Canceled, server: r.Server, kinds: r.Total.Kinds, whole: newHistogram(), mean: r.Total.Response.MeanMS, measS: r.MeasuredS}
-	out.blamed = blame(r, shared)
 	end := r.WarmUpS + r.DurationS*(1-1e-9)
 	var seen []*hdrhistogram.Histogram
 	for i := range r.Windows {
@@ -84,7 +83,25 @@ func newLoadRun(r *Result, slos []Check, shared bool) (*loadRun, error) {
 			last.over[i] += float64(out.cut)
 		}
 	}
+	out.blamed = blame(r, shared, out.breaks(slos))
 	return out, nil
+}
+
+// breaks tells whether the run by itself, without regard to chance, broke an objective.
+func (r *loadRun) breaks(slos []Check) bool {
+	for i, slo := range slos {
+		if slo.Metric == "mean" {
+			if latency(r.whole).MeanMS > slo.High.Value {
+				return true
+			}
+			continue
+		}
+		part, whole, limit := shareOf(slo, i)
+		if n := total(r.cells, whole); n == 0 || total(r.cells, part) > limit*n {
+			return true
+		}
+	}
+	return false
 }
 
 func newCell(w *Window, slos []Check) (cell, *hdrhistogram.Histogram, error) {
@@ -116,9 +133,9 @@ func newCell(w *Window, slos []Check) (cell, *hdrhistogram.Histogram, error) {
 // has none left: beyond it, what the server could not do may be for want of it.
 const mostOfOthers = 1.0 / 3
 
-// blame says why a run tells nothing about the server: the generator was the bottleneck, or it took away the CPU that the
-// server needed.
-func blame(r *Result, shared bool) string {
+// blame says why a run tells nothing about the server: the generator was the bottleneck, or the objectives broke on a
+// machine that had no CPU left for the server. What holds on such a machine holds with more as well.
+func blame(r *Result, shared, broken bool) string {
 	g := &r.Generator
 	if len(g.Problems) > 0 {
 		return g.Problems[0]
@@ -126,7 +143,7 @@ func blame(r *Result, shared bool) string {
 	if share := g.reached(); share < leastReached && g.Held == 0 {
 		return fmt.Sprintf("%.0f%% of the arrivals were sent in time", 100*share)
 	}
-	if !shared || g.Busy == "" {
+	if !shared || g.Busy == "" || !broken {
 		return ""
 	}
 	if r.Server != nil && r.Server.CPU != nil && r.Server.CPU.Percent >= (1-mostOfOthers)*g.MachinePercent {
@@ -280,11 +297,7 @@ func belief(cells []cell, slo Check, index int, rng *rand.Rand) func() bool {
 		spread := math.Sqrt(max(spreadOf(cells, sum, timed), within/n))
 		return func() bool { return mean+spread*rng.NormFloat64() > bound }
 	}
-	part, whole := shareOf(slo.Metric, index)
-	limit := bound / 100
-	if q, isQuantile := quantiles[slo.Metric]; isQuantile {
-		limit = q
-	}
+	part, whole, limit := shareOf(slo, index)
 	k, n := total(cells, part), total(cells, whole)
 	switch {
 	case n == 0:
@@ -304,18 +317,19 @@ func belief(cells []cell, slo Check, index int, rng *rand.Rand) func() bool {
 	}
 }
 
-// shareOf are the sums of which an objective bounds the ratio.
-func shareOf(metric string, index int) (part, whole func(cell) float64) {
+// shareOf are the sums of which an objective bounds the ratio, and the bound. index is its place among the objectives.
+func shareOf(slo Check, index int) (part, whole func(cell) float64, limit float64) {
 	completed := func(c cell) float64 { return c.completed }
-	switch metric {
+	limit = slo.High.Value / 100
+	switch slo.Metric {
 	case "error_rate":
-		return func(c cell) float64 { return c.failed + c.refused }, completed
+		return func(c cell) float64 { return c.failed + c.refused }, completed, limit
 	case "failed_rate":
-		return func(c cell) float64 { return c.failed }, completed
+		return func(c cell) float64 { return c.failed }, completed, limit
 	case "refused_rate":
-		return func(c cell) float64 { return c.refused }, completed
+		return func(c cell) float64 { return c.refused }, completed, limit
 	}
-	return func(c cell) float64 { return c.over[index] }, func(c cell) float64 { return c.timed }
+	return func(c cell) float64 { return c.over[index] }, func(c cell) float64 { return c.timed }, quantiles[slo.Metric]
 }
 
 func total(cells []cell, of func(cell) float64) float64 {
