@@ -35,7 +35,7 @@ faults: ## faults of processes, databases and clients in their long form (many m
 	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
 
 slow: ## checkpoints, checklists, stress scenarios and an Oracle with faults, which go test ./... leaves out (four minutes)
-	TOMEHUB_SLOW=1 $(GO) test -count=1 -run '^Test(Checkpoints|Stress|Verify|FaultOracle$$)' -v ./cmd/tomehub
+	TOMEHUB_SLOW=1 $(GO) test -count=1 -run '^Test(Checkpoints|Stress|Verify|CapacitySpawned$$|FaultOracle$$)' -v ./cmd/tomehub
 
 oracle: ## the free edition of Oracle in a container, for `make live` (needs docker compose)
 	docker compose -f deploy/compose.oracle.yaml up --detach --wait

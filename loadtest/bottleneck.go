@@ -268,10 +268,7 @@ func (s *scene) pool(p *PoolFigures) (own suspect, db forDatabase) {
 		return suspect{}, db
 	}
 	wait := float64(p.Waits) * p.WaitMS / requests
-	slower := max(1, holdMS(f, p.Name)/max(holdMS(s.quiet.Server, p.Name), 1e-9))
-	if holdMS(s.quiet.Server, p.Name) == 0 {
-		slower = 1
-	}
+	slower := s.slower(p)
 	refused := s.wrong * s.ofErrors(p.Refused)
 	db = forDatabase{holds: p.InUse.Mean * seconds * 1000 / requests, waits: wait * (1 - 1/slower), refused: refused * (1 - 1/slower)}
 	own = suspect{resource: "pool " + p.Name}
@@ -292,17 +289,25 @@ func (s *scene) pool(p *PoolFigures) (own suspect, db forDatabase) {
 	return own, db
 }
 
-// holdMS is how long a connection is held, on average; 0 when it is not known.
-func holdMS(f *ServerFigures, pool string) float64 {
-	if f == nil {
-		return 0
+// slower is how many times as long as under a quiet load a connection is held, at least 1. Of the quiet load a gauge that is
+// read once a second tells next to nothing, so the hold there is taken as all of the response that was not waiting: it may
+// be less, and the factor more.
+func (s *scene) slower(p *PoolFigures) float64 {
+	f := s.quiet.Server
+	i := -1
+	if f != nil {
+		i = slices.IndexFunc(f.Pools, func(q PoolFigures) bool { return q.Name == p.Name && q.Acquired > 0 })
 	}
-	for _, p := range f.Pools {
-		if p.Name == pool && p.Acquired > 0 {
-			return p.InUse.Mean * (f.ToS - f.FromS) * 1000 / float64(p.Acquired)
-		}
+	if i < 0 || p.Acquired == 0 {
+		return 1
 	}
-	return 0
+	q := &f.Pools[i]
+	quiet := (s.quiet.Response.MeanMS*s.requests(s.quiet) - float64(q.Waits)*q.WaitMS) / float64(q.Acquired)
+	now := p.InUse.Mean * (s.st.Server.ToS - s.st.Server.FromS) * 1000 / float64(p.Acquired)
+	if quiet <= 0 {
+		return 1
+	}
+	return max(1, now/quiet)
 }
 
 // ofResponse is a time as a share of the mean response.
@@ -316,10 +321,9 @@ func (s *scene) ofResponse(ms float64) float64 {
 func (s *scene) database(waits, holds, refused float64) suspect {
 	out := suspect{resource: resourceDatabase, share: max(s.late*s.ofResponse(holds+waits), refused) * (1 - s.cpu)}
 	out.evidence = fmt.Sprintf("database: requests spend %s of the mean response of %s in statements", formatMS(min(holds, s.mean)), formatMS(s.mean))
-	for _, p := range s.st.Server.Pools {
-		now, quiet := holdMS(s.st.Server, p.Name), holdMS(s.quiet.Server, p.Name)
-		if quiet > 0 && now > 1.3*quiet {
-			out.evidence += fmt.Sprintf(", each %s times as long as at %s", formatNumber(math.Round(10*now/quiet)/10), formatLoad(s.quiet.Load, s.unit))
+	for i := range s.st.Server.Pools {
+		if slower := s.slower(&s.st.Server.Pools[i]); slower > 1.3 {
+			out.evidence += fmt.Sprintf(", each %s times as long as at %s", formatNumber(math.Round(10*slower)/10), formatLoad(s.quiet.Load, s.unit))
 			break
 		}
 	}

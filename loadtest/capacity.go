@@ -279,7 +279,7 @@ func (c *capacity) graceAfter() time.Duration {
 }
 
 // windowsPerStep is how many windows a step has, unless they would be longer than a second.
-const windowsPerStep = 20
+const windowsPerStep = batches
 
 // measure runs one load once.
 func (c *capacity) measure(ctx context.Context, load float64, warmUp time.Duration) (*loadRun, error) {

@@ -64,7 +64,7 @@ type CapacityStep struct {
 	Response    Latency        `json:"response"`
 	InFlight    float64        `json:"in_flight"`  // mean, by Little's law, of requests that got an answer
 	Unanswered  int64          `json:"unanswered"` // had no answer when the run was over, by far
-	Kinds       map[Kind]int64 `json:"kinds"`      // of all that was due in the measured times
+	Kinds       map[Kind]int64 `json:"kinds"`      // of the last run, as Server is
 	Each        []RunFigures   `json:"each"`       // run by run
 	Server      *ServerFigures `json:"server,omitempty"`
 	Reasons     []string       `json:"reasons,omitempty"`
@@ -187,9 +187,7 @@ func (s *loadStep) figures() CapacityStep {
 	for _, r := range s.usable() {
 		whole.Merge(r.whole)
 		out.Unanswered += r.cut
-		for k, n := range r.kinds {
-			out.Kinds[k] += n
-		}
+		out.Kinds = r.kinds
 		if r.server != nil {
 			out.Server = r.server.brief()
 		}
@@ -227,6 +225,14 @@ func (r *CapacityResult) scalePoints() []ScalePoint {
 	return all
 }
 
+// loadIs is "1 user is" or "12 users are".
+func loadIs(load float64, unit string) string {
+	if load == 1 && unit == "users" {
+		return "1 user is"
+	}
+	return formatLoad(load, unit) + " are"
+}
+
 // sentence says it all in one.
 func (r *CapacityResult) sentence() string {
 	var b strings.Builder
@@ -240,11 +246,11 @@ func (r *CapacityResult) sentence() string {
 	case r.Capacity == 0 && r.Verdict == reports.Inconclusive:
 		fmt.Fprintf(&b, "How much is carried within %s cannot be told.", slo)
 	case r.Capacity == 0:
-		fmt.Fprintf(&b, "Not even %s are carried within %s.", formatLoad(r.Steps[0].Load, r.Unit), slo)
+		fmt.Fprintf(&b, "Not even %s carried within %s.", loadIs(r.Steps[0].Load, r.Unit), slo)
 	case r.High == 0:
-		fmt.Fprintf(&b, "At least %s are carried within %s.", formatLoad(r.Capacity, r.Unit), slo)
+		fmt.Fprintf(&b, "At least %s carried within %s.", loadIs(r.Capacity, r.Unit), slo)
 	default:
-		fmt.Fprintf(&b, "%s are carried within %s (the limit lies between %s and %s, 95%%).", formatLoad(r.Capacity, r.Unit), slo,
+		fmt.Fprintf(&b, "%s carried within %s (the limit lies between %s and %s, 95%%).", loadIs(r.Capacity, r.Unit), slo,
 			formatNumber(r.Low), formatLoad(r.High, r.Unit))
 	}
 	if len(r.Bottlenecks) > 0 {

@@ -36,14 +36,15 @@ type bracket struct {
 	breaks *loadStep // the smallest above it at which they do not, or at which nothing could be seen
 }
 
-// bracket is what is known. More load never makes an answer quicker, so steps that seem to say so are averaged first.
+// bracket is what is known. More load never makes an answer quicker, so steps that seem to say so are averaged first,
+// each with as much weight as it has requests: few of them say little.
 func (s *loadSearch) bracket() bracket {
 	var b bracket
 	var seen []*loadStep
 	var p, weights []float64
 	for _, st := range s.steps {
 		if !st.blind() {
-			seen, p, weights = append(seen, st), append(p, st.broken()), append(weights, float64(len(st.usable())))
+			seen, p, weights = append(seen, st), append(p, st.broken()), append(weights, st.requests())
 		}
 	}
 	i := firstBroken(p, weights)
@@ -104,9 +105,11 @@ func (s *loadSearch) next() (float64, bool) {
 		return s.from, true
 	}
 	b := s.bracket()
-	for _, st := range []*loadStep{b.breaks, b.holds} {
-		if st != nil && s.again(st) {
-			return st.load, true
+	if b.breaks != nil { // on the way up, more load tells more than the same again: it also brings more requests
+		for _, st := range []*loadStep{b.breaks, b.holds} {
+			if st != nil && s.again(st) {
+				return st.load, true
+			}
 		}
 	}
 	switch {
@@ -205,7 +208,7 @@ func (s *loadSearch) likely() (low, high float64) {
 	var weights []float64
 	for _, st := range s.steps {
 		if !st.blind() {
-			seen, weights = append(seen, st), append(weights, float64(len(st.usable())))
+			seen, weights = append(seen, st), append(weights, st.requests())
 		}
 	}
 	if len(seen) == 0 {

@@ -37,7 +37,6 @@ type loadRun struct {
 // left out.
 func newLoadRun(r *Result, slos []Check, shared bool) (*loadRun, error) {
 	out := &loadRun{steady: true, cut: r.Canceled, server: r.Server, kinds: r.Total.Kinds, whole: newHistogram(), mean: r.Total.Response.MeanMS, measS: r.MeasuredS}
-	out.blamed = blame(r, shared)
 	end := r.WarmUpS + r.DurationS*(1-1e-9)
 	var seen []*hdrhistogram.Histogram
 	for i := range r.Windows {
@@ -84,7 +83,25 @@ func newLoadRun(r *Result, slos []Check, shared bool) (*loadRun, error) {
 			last.over[i] += float64(out.cut)
 		}
 	}
+	out.blamed = blame(r, shared, out.breaks(slos))
 	return out, nil
+}
+
+// breaks tells whether the run by itself, without regard to chance, broke an objective.
+func (r *loadRun) breaks(slos []Check) bool {
+	for i, slo := range slos {
+		if slo.Metric == "mean" {
+			if latency(r.whole).MeanMS > slo.High.Value {
+				return true
+			}
+			continue
+		}
+		part, whole, limit := shareOf(slo, i)
+		if n := total(r.cells, whole); n == 0 || total(r.cells, part) > limit*n {
+			return true
+		}
+	}
+	return false
 }
 
 func newCell(w *Window, slos []Check) (cell, *hdrhistogram.Histogram, error) {
@@ -116,9 +133,9 @@ func newCell(w *Window, slos []Check) (cell, *hdrhistogram.Histogram, error) {
 // has none left: beyond it, what the server could not do may be for want of it.
 const mostOfOthers = 1.0 / 3
 
-// blame says why a run tells nothing about the server: the generator was the bottleneck, or it took away the CPU that the
-// server needed.
-func blame(r *Result, shared bool) string {
+// blame says why a run tells nothing about the server: the generator was the bottleneck, or the objectives broke on a
+// machine that had no CPU left for the server. What holds on such a machine holds with more as well.
+func blame(r *Result, shared, broken bool) string {
 	g := &r.Generator
 	if len(g.Problems) > 0 {
 		return g.Problems[0]
@@ -126,7 +143,7 @@ func blame(r *Result, shared bool) string {
 	if share := g.reached(); share < leastReached && g.Held == 0 {
 		return fmt.Sprintf("%.0f%% of the arrivals were sent in time", 100*share)
 	}
-	if !shared || g.Busy == "" {
+	if !shared || g.Busy == "" || !broken {
 		return ""
 	}
 	if r.Server != nil && r.Server.CPU != nil && r.Server.CPU.Percent >= (1-mostOfOthers)*g.MachinePercent {
@@ -214,6 +231,11 @@ func (s *loadStep) cells() []cell {
 	return all
 }
 
+// requests is how many the step rests on, at least 1.
+func (s *loadStep) requests() float64 {
+	return max(1, total(s.cells(), func(c cell) float64 { return max(c.completed, c.timed) }))
+}
+
 // broken is how likely the objectives are broken at this load, from 0 to 1.
 func (s *loadStep) broken() float64 {
 	n := 0
@@ -256,10 +278,11 @@ func (s *loadStep) judge(slos []Check, seed uint64) {
 
 // belief returns draws of whether an objective is broken.
 //
-// A percentile within a bound is a share of requests above it, so shares are all there is beside the mean. Of a share the
-// likelihood is Jeffreys' Beta distribution, which also knows what twenty requests without a fault are worth; but
-// neighbouring requests share their fate, so they count for fewer than they are, by the design effect of the windows and
-// of the runs.
+// A percentile within a bound is a share of requests above it, so shares are all there is beside the mean. What a share may
+// be has a Beta distribution, which knows what twenty requests without a fault are worth. Before anything is seen the
+// share is thought to be about as large as it may be, with the weight of half a request above the bound; for a median that
+// is Jeffreys' prior. Neighbouring requests share their fate, so they count for fewer than they are, by the design effect
+// of the windows and of the runs.
 func belief(cells []cell, slo Check, index int, rng *rand.Rand) func() bool {
 	bound := slo.High.Value
 	if slo.Metric == "mean" {
@@ -274,11 +297,7 @@ func belief(cells []cell, slo Check, index int, rng *rand.Rand) func() bool {
 		spread := math.Sqrt(max(spreadOf(cells, sum, timed), within/n))
 		return func() bool { return mean+spread*rng.NormFloat64() > bound }
 	}
-	part, whole := shareOf(slo.Metric, index)
-	limit := bound / 100
-	if q, isQuantile := quantiles[slo.Metric]; isQuantile {
-		limit = q
-	}
+	part, whole, limit := shareOf(slo, index)
 	k, n := total(cells, part), total(cells, whole)
 	switch {
 	case n == 0:
@@ -291,25 +310,26 @@ func belief(cells []cell, slo Check, index int, rng *rand.Rand) func() bool {
 	if share > 0 && share < 1 {
 		effect = max(1, spreadOf(cells, part, whole)/(share*(1-share)/n))
 	}
-	a, b := k/effect+0.5, (n-k)/effect+0.5
+	a, b := k/effect+0.5, (n-k)/effect+0.5*(1/limit-1)
 	return func() bool {
 		x, y := gamma(rng, a), gamma(rng, b)
 		return x > limit*(x+y)
 	}
 }
 
-// shareOf are the sums of which an objective bounds the ratio.
-func shareOf(metric string, index int) (part, whole func(cell) float64) {
+// shareOf are the sums of which an objective bounds the ratio, and the bound. index is its place among the objectives.
+func shareOf(slo Check, index int) (part, whole func(cell) float64, limit float64) {
 	completed := func(c cell) float64 { return c.completed }
-	switch metric {
+	limit = slo.High.Value / 100
+	switch slo.Metric {
 	case "error_rate":
-		return func(c cell) float64 { return c.failed + c.refused }, completed
+		return func(c cell) float64 { return c.failed + c.refused }, completed, limit
 	case "failed_rate":
-		return func(c cell) float64 { return c.failed }, completed
+		return func(c cell) float64 { return c.failed }, completed, limit
 	case "refused_rate":
-		return func(c cell) float64 { return c.refused }, completed
+		return func(c cell) float64 { return c.refused }, completed, limit
 	}
-	return func(c cell) float64 { return c.over[index] }, func(c cell) float64 { return c.timed }
+	return func(c cell) float64 { return c.over[index] }, func(c cell) float64 { return c.timed }, quantiles[slo.Metric]
 }
 
 func total(cells []cell, of func(cell) float64) float64 {
