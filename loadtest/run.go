@@ -34,6 +34,8 @@ type Config struct {
 	Duration time.Duration
 	// Version of the program, for the result.
 	Version string
+	// Worker is this generator's place among several that share the scenario; the zero Worker runs all of it.
+	Worker Worker
 	// Shared says that the server runs on this machine. Where all CPUs are busy, whoever it may be with, nothing that
 	// failed is then held against the server.
 	Shared bool
@@ -104,7 +106,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 // A run is one execution of a scenario.
 type run struct {
 	cfg    Config
-	scn    *Scenario // scaled
+	scn    *Scenario // scaled, and as far as it is this worker's
 	target *url.URL
 	began  time.Time
 	shared *shared
@@ -115,6 +117,8 @@ type run struct {
 	cpu    *cpuWatch // nil when the server's process is not known
 	cancel context.CancelCauseFunc
 	closes []func() // connections of users
+
+	criteria []Check // of the whole scenario
 
 	observer *observer // nil when nobody observes
 	injector *injector // nil when the scenario has no faults
@@ -131,8 +135,12 @@ func newRun(cfg Config) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{cfg: cfg, target: target, scn: cfg.Scenario.during(cfg.Duration).scaled(cfg.TimeScale)}
+	whole := cfg.Scenario.during(cfg.Duration).scaled(cfg.TimeScale)
+	r := &run{cfg: cfg, target: target, scn: whole.forWorker(cfg.Worker), criteria: whole.Checks}
 	r.shared = newShared(r.scn, strings.TrimSuffix(target.String(), "/"), strconv.FormatInt(time.Now().UnixMicro(), 36))
+	if r.shared.worker = cfg.Worker; !cfg.Worker.whole() {
+		r.shared.id += "w" + strconv.Itoa(cfg.Worker.Number) // workers may begin in the same microsecond
+	}
 	w := cfg.waiter
 	if w == nil {
 		if w, err = newWaiter(); err != nil {
@@ -142,7 +150,7 @@ func newRun(cfg Config) (*run, error) {
 	r.agenda = &agenda{
 		warm: r.scn.WarmUp, end: r.scn.Total(), last: r.scn.Total() + r.scn.longestTimeout(), clock: r.clock, wait: w,
 	}
-	r.ex = &exchange{users: make([]*user, r.scn.slots()), clock: r.clock}
+	r.ex = &exchange{users: make([]*user, cfg.Worker.share(r.scn.slots())), clock: r.clock}
 	r.col = newCollector(r.scn, r.present, func(reason string) { r.cancel(abortError(reason)) })
 	if cfg.windows > 0 {
 		r.col.width = cfg.windows
@@ -175,6 +183,12 @@ func (c Config) validate() (target, admin *url.URL, err error) {
 	}
 	if c.Duration < 0 || c.Duration > maxDuration {
 		faults = append(faults, fmt.Errorf("duration %v must be from 0 to %v", c.Duration, maxDuration))
+	}
+	switch w := c.Worker; {
+	case !w.valid():
+		faults = append(faults, fmt.Errorf("worker %d/%d must be from 1/1 to %d/%d", w.Number, w.Of, MaxWorkers, MaxWorkers))
+	case c.Scenario != nil && w.share(c.Scenario.slots()) == 0:
+		faults = append(faults, fmt.Errorf("worker %v has nothing to do: the scenario has %d users or places for visitors", w, c.Scenario.slots()))
 	}
 	target, err = parseTarget("target", c.Target, "http://127.0.0.1:5001")
 	faults = append(faults, err)
@@ -280,13 +294,13 @@ func (r *run) people(ctx context.Context) {
 		r.ex.users[i] = u
 		if r.scn.Users == nil {
 			r.agenda.free = append(r.agenda.free, u)
-		} else if at, ok := r.scn.Users.curve.reaches(float64(i+1), 0); ok {
+		} else if at, ok := r.scn.Users.curve.reaches(float64(u.identity), 0); ok {
 			u.begin()
 			r.agenda.push(u, at)
 		}
 	}
 	if r.scn.Arrivals != nil {
-		r.agenda.arrivals = newArrivalClock(r.scn.Arrivals, r.cfg.Seed)
+		r.agenda.arrivals = newArrivalClock(r.scn.Arrivals, r.cfg.Seed, r.cfg.Worker)
 	}
 }
 
@@ -305,7 +319,7 @@ func (r *run) answered(u *user, sent time.Duration) {
 	}
 	u.begin()
 	// Where the curve falls, the users above it rest until it rises again, and go home when it never does.
-	if at, ok := r.scn.Users.curve.reaches(float64(u.slot+1), at); ok {
+	if at, ok := r.scn.Users.curve.reaches(float64(u.identity), at); ok {
 		r.agenda.push(u, at)
 	}
 }
@@ -313,7 +327,7 @@ func (r *run) answered(u *user, sent time.Duration) {
 // present is how many users or visitors there are at t.
 func (r *run) present(t time.Duration) int {
 	if r.scn.Users != nil {
-		return int(r.scn.Users.curve.at(t) + 1e-9)
+		return r.cfg.Worker.share(int(r.scn.Users.curve.at(t) + 1e-9))
 	}
 	return r.agenda.present()
 }

@@ -14,6 +14,7 @@ import (
 // shared is what all users of one run have in common.
 type shared struct {
 	id      string // of the run, in templates
+	worker  Worker
 	scn     *Scenario
 	base    string // the target's URL, without a slash at its end
 	weights []int  // of the flows, added up
@@ -68,9 +69,10 @@ type call struct {
 }
 
 func newUser(slot int, run *shared, seed uint64) *user {
+	nth := run.worker.nth(slot)
 	u := &user{
-		slot: slot, identity: slot + 1, label: "#" + strconv.Itoa(slot), run: run,
-		rng: rand.New(rand.NewPCG(seed, uint64(slot))),
+		slot: slot, identity: nth + 1, label: "#" + strconv.Itoa(slot), run: run,
+		rng: rand.New(rand.NewPCG(seed, uint64(nth))),
 	}
 	most := 0
 	for _, f := range run.scn.Flows {
@@ -139,7 +141,7 @@ func (u *user) choose() bool {
 func (u *user) fed(i int) string {
 	f := u.run.scn.feeders[i]
 	if u.feeds[i] < 0 {
-		u.feeds[i] = int32(f.draw(u.rng, &u.run.cursors[i]))
+		u.feeds[i] = int32(f.draw(u.rng, &u.run.cursors[i], u.run.worker))
 	}
 	return f.values[u.feeds[i]]
 }

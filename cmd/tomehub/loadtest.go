@@ -51,6 +51,8 @@ type loadtestSettings struct {
 	timeScale     float64
 	duration      time.Duration
 	seed          uint64
+	worker        string
+	share         loadtest.Worker // worker, read
 }
 
 func (a *app) newLoadtestRunCommand() *cobra.Command {
@@ -84,6 +86,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time of the scenario by this; the report says so")
 	cmd.Flags().DurationVar(&c.duration, "duration", 0, "measure for this long instead of the scenario's own time")
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
+	cmd.Flags().StringVar(&c.worker, "worker", "", "take a share of the users or arrivals: 2/4 is the second of four generators (see 'tomehub loadtest merge')")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
 		if err == nil && c.spawn && sc.Server.Lab != nil && c.timeScale > 1 {
@@ -113,6 +116,15 @@ func (c *loadtestSettings) validate() error {
 	}
 	if !(c.timeScale >= 0.01 && c.timeScale <= 10) {
 		faults = append(faults, fmt.Errorf("--time-scale is %v: want 0.01 to 10", c.timeScale))
+	}
+	if c.worker != "" {
+		var err error
+		if c.share, err = loadtest.ParseWorker(c.worker); err != nil {
+			faults = append(faults, fmt.Errorf("--worker: %w", err))
+		}
+		if c.spawn {
+			faults = append(faults, errors.New("--worker goes with --target: several generators share one server, which none of them starts"))
+		}
 	}
 	return errors.Join(faults...)
 }
@@ -151,7 +163,7 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
-		Shared: c.spawn,
+		Shared: c.spawn, Worker: c.share,
 	})
 	endProgress()
 	if err != nil {
