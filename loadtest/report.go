@@ -33,6 +33,9 @@ func (r *Result) Report() reports.Report {
 	if t := r.streamTable(); len(t.Rows) > 0 {
 		out.Tables = append(out.Tables, t)
 	}
+	if len(r.Merged) > 0 {
+		out.Tables = append(out.Tables, r.mergedTable())
+	}
 	if len(r.Errors) > 0 {
 		out.Tables = append(out.Tables, r.errorTable())
 	}
@@ -190,16 +193,19 @@ func (r *Result) faultTable(timeScale float64) reports.Table {
 }
 
 func (r *Result) facts() []reports.Fact {
-	g := r.Generator
 	facts := []reports.Fact{
 		{Name: "Scenario", Value: r.Scenario},
 		{Name: "Target", Value: r.Target},
 		{Name: "Load", Value: r.load() + ", " + r.Model + " model"},
 		{Name: "Started", Value: r.StartedAt.Format(time.RFC3339)},
 		{Name: "Measured", Value: r.measured()},
-		{Name: "Generator", Value: fmt.Sprintf("%.0f%% of %d CPUs, %.0f MiB, send lag p99 %s, %d connections",
-			g.CPUPercent, r.Environment.CPUs, g.RSSMiB, formatMS(g.SendLag.P99MS), g.Connections)},
-		{Name: "Seed", Value: strconv.FormatUint(r.Seed, 10)},
+	}
+	g := r.Generator
+	if r.Environment.CPUs > 0 { // unknown of vegeta's results
+		facts = append(facts,
+			reports.Fact{Name: "Generator", Value: fmt.Sprintf("%.0f%% of %d CPUs, %.0f MiB, send lag p99 %s, %d connections",
+				g.CPUPercent, r.Environment.CPUs, g.RSSMiB, formatMS(g.SendLag.P99MS), g.Connections)},
+			reports.Fact{Name: "Seed", Value: strconv.FormatUint(r.Seed, 10)})
 	}
 	if g.Asked > 0 {
 		facts = append(facts, reports.Fact{Name: "Arrivals", Value: fmt.Sprintf("%d of %d sent in time, %d had to wait for a place", g.InTime, g.Asked, g.Held)})
@@ -228,6 +234,7 @@ func (r *Result) notes() []string {
 	if r.TimeScale != 1 {
 		notes = append(notes, fmt.Sprintf("Time scale %s: every time of the scenario and its checks is multiplied by it, every rate divided.", formatNumber(r.TimeScale)))
 	}
+	notes = append(notes, r.mergedNotes()...)
 	if left := r.leftToMerge(); len(left) > 0 {
 		notes = append(notes, fmt.Sprintf("Checks that one worker cannot judge are left to 'tomehub loadtest merge': %s.", strings.Join(left, ", ")))
 	}

@@ -49,6 +49,8 @@ type Result struct {
 	WarmUp      int64            `json:"warm_up_requests"` // left out of all figures
 	Canceled    int64            `json:"canceled"`         // cut off by the end of the run
 	Faults      []FaultFigures   `json:"faults,omitempty"`
+	// Merged are the generators whose results were merged into this one.
+	Merged []MergedFrom `json:"merged,omitempty"`
 	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
 	Server   *ServerFigures `json:"server,omitempty"`
 	NoServer string         `json:"no_server,omitempty"`
@@ -122,31 +124,18 @@ func (r *run) figures(out *Result, measured time.Duration) error {
 	c := r.col
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	total := newTally(false)
+	var tallies []*tally
 	for _, f := range r.scn.Flows {
 		for _, st := range f.Steps {
-			t := c.steps[st.index]
-			total.merge(t)
-			figures, err := t.whole(measured)
-			if err != nil {
-				return err
-			}
-			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Figures: figures, Windows: c.parts[st.index]})
+			tallies = append(tallies, c.steps[st.index])
+			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Windows: c.parts[st.index]})
 		}
 	}
 	if c.fault != nil {
 		return c.fault
 	}
-	var err error
-	if out.Total, err = total.whole(measured); err != nil {
+	if err := out.count(tallies, c.details, measured); err != nil {
 		return err
-	}
-	for i, n := range total.kinds {
-		if k := Kind(i); n > 0 && k != OK && k != Canceled {
-			out.Errors = append(out.Errors, ErrorFigures{
-				Kind: k, Count: n, Percent: 100 * float64(n) / float64(out.Total.Completed), Example: c.details[k],
-			})
-		}
 	}
 	out.Windows = append([]Window{}, c.windows...)
 	out.WarmUp, out.Canceled = c.warmedUp, c.canceled
@@ -156,7 +145,31 @@ func (r *run) figures(out *Result, measured time.Duration) error {
 	}
 	out.Generator = Generator{
 		SendLag: lag, Resent: c.resent, Held: c.held, InTime: c.inTime,
-		Exhausted: total.kinds[Exhausted],
+		Exhausted: out.Total.Kinds[Exhausted],
+	}
+	return nil
+}
+
+// count fills in the figures of the steps, one tally each, of all of them together, and the errors, each kind with its
+// example. over is how long the tallies gathered.
+func (r *Result) count(steps []*tally, examples [kinds]string, over time.Duration) error {
+	total := newTally(false)
+	var err error
+	for i, t := range steps {
+		total.merge(t)
+		if r.Steps[i].Figures, err = t.whole(over); err != nil {
+			return err
+		}
+	}
+	if r.Total, err = total.whole(over); err != nil {
+		return err
+	}
+	for i, n := range total.kinds {
+		if k := Kind(i); n > 0 && k != OK && k != Canceled {
+			r.Errors = append(r.Errors, ErrorFigures{
+				Kind: k, Count: n, Percent: 100 * float64(n) / float64(r.Total.Completed), Example: examples[k],
+			})
+		}
 	}
 	return nil
 }

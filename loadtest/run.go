@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -47,6 +48,10 @@ type Config struct {
 	TopStatements func(context.Context) (func(context.Context) (*StatementWindow, error), error)
 	// ServerPID, unless 0, is the server's process on this machine; the result then tells the CPU time it used.
 	ServerPID int
+
+	// Vegeta, unless nil, gets every measured request as a result of vegeta's, in its gob encoding, when its answer is in.
+	// Run does not look at errors of writing; a bufio.Writer keeps them for its owner.
+	Vegeta io.Writer
 
 	windows   time.Duration                 // how long each window is; 0 leaves it to the length of the run
 	transport http.RoundTripper             // tests: takes the place of the network
@@ -242,6 +247,9 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	r.began = time.Now()
 	if r.observer != nil {
 		r.observer.start()
+	}
+	if r.cfg.Vegeta != nil {
+		r.col.log = newVegetaLog(r.cfg.Vegeta, r.scn.Name, r.shared.base, r.began)
 	}
 	if r.cfg.Logger != nil {
 		r.cfg.Logger.Info("load test started", "scenario", r.scn.Name, "target", r.target.String(), "load", r.scn.Load(),

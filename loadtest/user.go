@@ -60,6 +60,7 @@ type call struct {
 	held     bool          // due while every slot was taken, so being late is not the generator's doing
 	answered time.Duration // when the answer was read or had failed, since the run began
 	kind     Kind
+	status   int // of the answer; 0 without a whole one
 	bytes    int64
 	detail   string // the error's or the fault's text
 	conns    int    // connections it was sent on; more than one when net/http sent it again
@@ -222,7 +223,7 @@ const maxCaptureBytes = 256 << 10
 // unless the step reads it; size counts all bytes.
 func (u *user) judge(status int, body []byte, size int64) {
 	c, st := &u.call, u.call.step
-	c.bytes, c.kind, c.detail = size, OK, ""
+	c.bytes, c.kind, c.detail, c.status = size, OK, "", status
 	if !st.Expect.accepts(status) {
 		c.kind, c.detail = kindOfStatus(status), "status "+strconv.Itoa(status)
 		return

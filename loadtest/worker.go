@@ -84,7 +84,7 @@ func (s *Scenario) forWorker(w Worker) *Scenario {
 
 // judgedBy tells whether the worker can judge the check alone.
 func (c Check) judgedBy(w Worker) bool {
-	return w.whole() || !c.ofWhole() && (metrics[c.Metric].result == nil || w.Number == 1)
+	return w.whole() || !c.ofWhole() && (w.Number == 1 || !strings.HasPrefix(c.Metric, "fault."))
 }
 
 // leftToMerge lists the metrics of the checks that the result's worker did not judge.

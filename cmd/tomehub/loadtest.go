@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -24,9 +25,10 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, checkpoint, verify, capacity, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, checkpoint, verify, capacity, merge, report, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
+	cmd.AddCommand(a.newLoadtestMergeCommand(), a.newLoadtestReportCommand())
 	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestVerifyCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	cmd.AddCommand(a.newLoadtestCapacityCommand())
 	return cmd
@@ -47,6 +49,7 @@ type loadtestSettings struct {
 	target, admin string
 	files         resultFiles
 	format        string
+	vegetaOut     string
 	spawn, quiet  bool
 	timeScale     float64
 	duration      time.Duration
@@ -81,6 +84,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
 	c.files.add(s)
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
+	s.add(textValue{&c.vegetaOut}, "vegeta-out", "TOMEHUB_LOADTEST_VEGETA_OUT", "file to write each measured request to as a result of vegeta, for 'vegeta report' and its kin")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().BoolVar(&c.spawn, "spawn", false, "start this program as the server")
 	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time of the scenario by this; the report says so")
@@ -145,6 +149,16 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	if err := c.files.check(); err != nil {
 		return err
 	}
+	ran := false
+	var vegetaOut io.Writer
+	if c.vegetaOut != "" {
+		stream, openErr := newOutStream(c.vegetaOut, "--vegeta-out")
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, stream.close(ran)) }()
+		vegetaOut = stream
+	}
 	target, admin := c.target, c.admin
 	if c.spawn {
 		spawned, spawnErr := a.spawn(ctx, sc, c.timeScale)
@@ -163,23 +177,13 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
-		Shared: c.spawn, Worker: c.share,
+		Shared: c.spawn, Worker: c.share, Vegeta: vegetaOut,
 	})
 	endProgress()
-	if err != nil {
+	if ran = err == nil; !ran {
 		return err
 	}
-	report := result.Report()
-	if err := errors.Join(a.writeFiles(&c.files, report, result), a.writeReport(a.stdout, report, c.format)); err != nil {
-		return err
-	}
-	switch {
-	case !result.Judged, result.Verdict == reports.Pass:
-		return nil
-	case result.Verdict == reports.Fail:
-		return errCheckFailed
-	}
-	return errInconclusive
+	return a.deliver(result, &c.files, c.format)
 }
 
 // spawn starts this program as the server that the scenario wants.
