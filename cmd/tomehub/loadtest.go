@@ -25,10 +25,10 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, checkpoint, verify, capacity, merge, report, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, checkpoint, verify, capacity, merge, report, import, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
-	cmd.AddCommand(a.newLoadtestMergeCommand(), a.newLoadtestReportCommand())
+	cmd.AddCommand(a.newLoadtestMergeCommand(), a.newLoadtestReportCommand(), a.newLoadtestImportCommand())
 	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestVerifyCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	cmd.AddCommand(a.newLoadtestCapacityCommand())
 	return cmd
