@@ -26,6 +26,9 @@ func (m *merger) figures() error {
 			steps[i].merge(t)
 		}
 	}
+	if err := m.stepWindows(); err != nil {
+		return err
+	}
 	examples := [kinds]string{}
 	for _, p := range m.parts {
 		for _, e := range p.Result.Errors {
@@ -119,6 +122,44 @@ func (m *merger) windows() error {
 			w.LengthS = width
 		}
 		m.out.Windows = append(m.out.Windows, w)
+	}
+	return nil
+}
+
+// stepWindows lays the windows of each step side by side in the same way.
+func (m *merger) stepWindows() error {
+	h := newHistogram()
+	for i := range m.out.Steps {
+		width, last := 0.0, -1
+		at := map[int][]*Window{}
+		for _, p := range m.parts {
+			for _, w := range p.Result.Steps[i].Windows {
+				width = math.Max(width, w.LengthS)
+			}
+		}
+		for _, p := range m.parts {
+			shift := p.Result.StartedAt.Sub(m.out.StartedAt).Seconds() - m.out.WarmUpS
+			for _, w := range p.Result.Steps[i].Windows {
+				n := max(0, int(math.Round((shift+w.StartS)/width)))
+				at[n] = append(at[n], &Window{LengthS: w.LengthS, Completed: w.Completed, OK: w.OK, Refused: w.Refused, Failed: w.Failed, Response: w.Response})
+				last = max(last, n)
+			}
+		}
+		if last > 2*maxWindows {
+			return fmt.Errorf("the windows of step %s reach over %d, at most %d can be merged", m.out.Steps[i].Step, last+1, 2*maxWindows)
+		}
+		for n := 0; n <= last; n++ {
+			w, err := mergedWindow(at[n], h)
+			if err != nil {
+				return fmt.Errorf("window of step %s: %w", m.out.Steps[i].Step, err)
+			}
+			if w.LengthS == 0 {
+				w.LengthS = width
+			}
+			m.out.Steps[i].Windows = append(m.out.Steps[i].Windows, StepWindow{
+				StartS: m.out.WarmUpS + float64(n)*width, LengthS: w.LengthS, Completed: w.Completed, OK: w.OK, Refused: w.Refused, Failed: w.Failed, Response: w.Response,
+			})
+		}
 	}
 	return nil
 }

@@ -96,6 +96,10 @@ func (r *Result) sound() error {
 	}
 	all := []*Figures{&r.Total}
 	for i := range r.Steps {
+		for _, w := range r.Steps[i].Windows {
+			faults = append(faults, within("start_s", w.StartS, 0, most), within("length_s", w.LengthS, time.Microsecond.Seconds(), most))
+		}
+		faults = append(faults, within("the number of windows of a step", float64(len(r.Steps[i].Windows)), 0, 2*maxWindows+1))
 		all = append(all, &r.Steps[i].Figures)
 	}
 	for _, f := range all {

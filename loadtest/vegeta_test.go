@@ -183,7 +183,7 @@ func FuzzReadSaved(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	t := newTally()
+	t := newTally(false)
 	t.add(OK, time.Millisecond, time.Millisecond, 5)
 	whole := &Result{SchemaVersion: 1, Scenario: "f", StartedAt: time.Unix(1e9, 0).UTC(), MeasuredS: 1, DurationS: 1, TimeScale: 1, Worker: "1/2", Criteria: s.Checks, Steps: []StepFigures{{Step: "step"}}}
 	if err := whole.count([]*tally{t}, [kinds]string{}, time.Second); err != nil {

@@ -8,12 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomehub/tomehub/loadtest"
-	"github.com/tomehub/tomehub/reports"
 )
 
 func (a *app) newLoadtestMergeCommand() *cobra.Command {
-	var files resultFiles
-	format := "text"
+	d := delivery{format: "text"}
 	cmd := &cobra.Command{
 		Use:   "merge FILE FILE...",
 		Short: "Make one result of those of several load generators",
@@ -40,18 +38,17 @@ Exit code 0 when all checks passed, 3 when one failed, 4 when the run cannot be 
 		},
 	}
 	s := &settings{flags: cmd.Flags()}
-	files.add(s)
-	s.add(choiceValue{&format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
+	d.add(s)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.load(cmd, s, nil); err != nil {
 			return err
 		}
-		return a.mergeResults(args, &files, format)
+		return a.mergeResults(args, &d)
 	}
 	return cmd
 }
 
-func (a *app) mergeResults(names []string, files *resultFiles, format string) error {
+func (a *app) mergeResults(names []string, d *delivery) error {
 	var parts []loadtest.Part
 	var faults []error
 	for _, name := range names {
@@ -61,29 +58,14 @@ func (a *app) mergeResults(names []string, files *resultFiles, format string) er
 	if err := errors.Join(faults...); err != nil {
 		return usageError{err}
 	}
-	if err := files.check(); err != nil {
+	if err := d.check(); err != nil {
 		return err
 	}
 	result, err := loadtest.Merge(parts)
 	if err != nil {
 		return usageError{err}
 	}
-	return a.deliver(result, files, format)
-}
-
-// deliver writes a result's files, and its report to standard output. The error is that of its verdict.
-func (a *app) deliver(result *loadtest.Result, files *resultFiles, format string) error {
-	report := result.Report()
-	if err := errors.Join(a.writeFiles(files, report, result), a.writeReport(a.stdout, report, format)); err != nil {
-		return err
-	}
-	switch {
-	case !result.Judged, result.Verdict == reports.Pass:
-		return nil
-	case result.Verdict == reports.Fail:
-		return errCheckFailed
-	}
-	return errInconclusive
+	return a.deliver(result, d, result.Target)
 }
 
 // readSaved reads a result from a file.
@@ -97,7 +79,7 @@ func readSaved(file string) (*loadtest.Result, error) {
 }
 
 func (a *app) newLoadtestReportCommand() *cobra.Command {
-	format := "text"
+	format, metrics := "text", ""
 	cmd := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Print a saved result again, in any format",
@@ -112,6 +94,7 @@ JSON or CSV). What a file is, is told by its first bytes. It exits with 0 whatev
 	}
 	s := &settings{flags: cmd.Flags()}
 	s.add(choiceValue{&format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
+	s.add(textValue{&metrics}, "prometheus-out", "TOMEHUB_LOADTEST_PROMETHEUS_OUT", "file to write the result's figures to as metrics of Prometheus")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.load(cmd, s, nil); err != nil {
 			return err
@@ -119,6 +102,9 @@ JSON or CSV). What a file is, is told by its first bytes. It exits with 0 whatev
 		result, err := readSaved(args[0])
 		if err != nil {
 			return usageError{err}
+		}
+		if err := writePrometheus(metrics, result); err != nil {
+			return err
 		}
 		return a.writeReport(a.stdout, result.Report(), format)
 	}

@@ -91,6 +91,17 @@ func TestMergeOnTheCommandLine(t *testing.T) {
 	}
 	f(exitOK, "4 users", "loadtest", "report", file("both.json"))
 	f(exitOK, "GET /{{user}}", "loadtest", "report", file("1.bin"))
+	for range 2 { // the second run has one before it
+		code, out, errs = typed(t, "loadtest", "run", file("s.yaml"), "--target", srv.URL, "--quiet", "--history", file("past"), "--prometheus-out", file("m.prom"))
+		if code != exitOK {
+			t.Errorf("run with a history: code %d\n%s%s", code, out, errs)
+		}
+	}
+	if metrics, err := os.ReadFile(file("m.prom")); err != nil || !strings.Contains(out, "the median of the 1 run before") || !bytes.Contains(metrics, []byte(`verdict="pass"} 1`)) {
+		t.Errorf("history and metrics: %v\n%s\n%s", err, out, metrics)
+	}
+	f(exitOK, "4 users", "loadtest", "report", file("both.json"), "--prometheus-out", file("again.prom"))
+	f(exitUsage, "--history", "loadtest", "run", file("s.yaml"), "--target", srv.URL, "--history", file("s.yaml"))
 	f(exitUsage, "both worker 1/2", "loadtest", "merge", file("1.json"), file("1.json"))
 	f(exitUsage, "merged already", "loadtest", "merge", file("both.json"), file("1.json"))
 	f(exitUsage, "wants the results of two or more", "loadtest", "merge", file("1.json"))

@@ -47,19 +47,18 @@ func oneArg(what string) cobra.PositionalArgs {
 // loadtestSettings are the settings of `tomehub loadtest run`.
 type loadtestSettings struct {
 	target, admin string
-	files         resultFiles
-	format        string
-	vegetaOut     string
-	spawn, quiet  bool
-	timeScale     float64
-	duration      time.Duration
-	seed          uint64
-	worker        string
-	share         loadtest.Worker // worker, read
+	delivery
+	vegetaOut    string
+	spawn, quiet bool
+	timeScale    float64
+	duration     time.Duration
+	seed         uint64
+	worker       string
+	share        loadtest.Worker // worker, read
 }
 
 func (a *app) newLoadtestRunCommand() *cobra.Command {
-	c := loadtestSettings{format: "text", timeScale: 1, seed: 1}
+	c := loadtestSettings{delivery: delivery{format: "text"}, timeScale: 1, seed: 1}
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "Run a scenario and judge it",
@@ -82,8 +81,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
-	c.files.add(s)
-	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
+	c.delivery.add(s)
 	s.add(textValue{&c.vegetaOut}, "vegeta-out", "TOMEHUB_LOADTEST_VEGETA_OUT", "file to write each measured request to as a result of vegeta, for 'vegeta report' and its kin")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().BoolVar(&c.spawn, "spawn", false, "start this program as the server")
@@ -146,7 +144,7 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	if err := c.files.check(); err != nil {
+	if err := c.delivery.check(); err != nil {
 		return err
 	}
 	ran := false
@@ -183,7 +181,11 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	if ran = err == nil; !ran {
 		return err
 	}
-	return a.deliver(result, &c.files, c.format)
+	kind := target
+	if c.spawn {
+		kind = "spawned"
+	}
+	return a.deliver(result, &c.delivery, kind)
 }
 
 // spawn starts this program as the server that the scenario wants.
