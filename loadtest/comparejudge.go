@@ -9,14 +9,16 @@ import (
 
 // How differences are judged. docs/decisions/0022-comparing-runs.md derives these.
 const (
-	replicates   = 1000 // resamples of every run
-	falseAlarms  = 0.05 // how often identical runs may differ in anything
-	stepsShare   = 0.2  // of falseAlarms, for all metrics of single steps together
-	assumedRuns  = 12   // how many degrees of freedom RunNoise weighs as much as
-	unseen       = 4    // times the smallest effect: the regression that must be excluded to say that there is no difference
-	excluded     = 1.78 // standard errors that exclude it with 95 %: Student's t of assumedRuns degrees, on one side
-	errorNoise   = 0.1  // percentage points of the error rate for each percent of RunNoise
-	leastAtQuant = 10   // answers that must lie beyond a percentile
+	replicates    = 1000 // resamples of every run
+	falseAlarms   = 0.05 // how often identical runs may differ in anything
+	stepsShare    = 0.2  // of falseAlarms, for all metrics of single steps together
+	assumedRuns   = 12   // how many degrees of freedom RunNoise weighs as much as
+	contradicted  = 2    // the same, once the runs have shown more than contradiction times the variance that was assumed
+	unseen        = 4    // times the smallest effect: the regression that must be excluded to say that there is no difference
+	excluded      = 1.78 // standard errors that exclude it with 95 %: Student's t of assumedRuns degrees, on one side
+	contradiction = 3    // seen by chance in one of 20 pairs of two or three runs
+	errorNoise    = 0.1  // percentage points of the error rate for each percent of RunNoise
+	leastAtQuant  = 10   // answers that must lie beyond a percentile
 )
 
 // A comparedMetric is one of those that Compare judges.
@@ -328,10 +330,13 @@ func contrasted(before, after []*runSample, i int, m *comparedMetric, noise floa
 		assumed = math.Log1p(assumed / 100)
 	}
 	// What is assumed of the noise between runs gives way to what the runs show, by how much each is worth.
-	free, variance := a+b-2, assumed*assumed
+	free, weight, variance := a+b-2, float64(assumedRuns), assumed*assumed
 	if free > 0 {
 		seen := (spread[0]+spread[1])/free - (a*within[0]+b*within[1])/(a+b)
-		variance = max(0, (assumedRuns*variance+free*seen)/(assumedRuns+free))
+		if seen > contradiction*variance {
+			weight = contradicted
+		}
+		variance = max(0, (weight*variance+free*seen)/(weight+free))
 	}
 	x.runs, x.between, x.effect = math.Sqrt(variance), variance*(1/a+1/b), mean[1]-mean[0]
 	blocks := 0.0
@@ -339,7 +344,7 @@ func contrasted(before, after []*runSample, i int, m *comparedMetric, noise floa
 		blocks += float64(max(r.pieces, leastPieces))/max(r.block, 1) - 1
 	}
 	// The degrees of freedom of a sum of two variances: B. L. Welch and F. E. Satterthwaite.
-	x.freedom = assumedRuns + free
+	x.freedom = weight + free
 	if parts := x.within*x.within/blocks + x.between*x.between/(assumedRuns+free); parts > 0 {
 		x.freedom = (x.within + x.between) * (x.within + x.between) / parts
 	}

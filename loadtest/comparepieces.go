@@ -198,7 +198,7 @@ func (s *series) quantile(q float64, times []int64) float64 {
 	if all == 0 {
 		return math.NaN()
 	}
-	rank := max(1, int64(math.Ceil(q*float64(all))))
+	rank := max(1, int64(q*float64(all)+0.5)) // as the histograms of a run count
 	// A resample's percentile is near that of the run, which is where the last search ended.
 	low, high := 0, len(s.values)-1
 	for near, step := min(s.near, high), 1; step <= high; step *= 4 {

@@ -93,7 +93,7 @@ func (ch *Change) row() []string {
 
 // check is the change for those who read checks.
 func (c *Comparison) check(ch *Change) reports.Check {
-	out := reports.Check{Name: "all requests", Metric: ch.Metric, Reason: ch.Reason, Why: "A change counts when its interval is on one side of nothing and it is at least as large as the bound."}
+	out := reports.Check{Name: "all requests", Metric: ch.Metric, Reason: ch.Reason}
 	if ch.Step != "" {
 		out.Name = ch.Step
 	}
