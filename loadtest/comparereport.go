@@ -93,9 +93,9 @@ func (ch *Change) row() []string {
 
 // check is the change for those who read checks.
 func (c *Comparison) check(ch *Change) reports.Check {
-	out := reports.Check{Name: "all requests", Metric: ch.Metric, Reason: ch.Reason}
+	out := reports.Check{Name: ch.Metric + " of all requests", Metric: ch.Metric, Reason: ch.Reason}
 	if ch.Step != "" {
-		out.Name = ch.Step
+		out.Name = ch.Metric + " of " + ch.Step
 	}
 	m := comparedMetricNamed(ch.Metric)
 	bound := c.MinEffect
