@@ -24,11 +24,12 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, checkpoint, verify, capacity, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, compare, checkpoint, verify, capacity, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
 	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestVerifyCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	cmd.AddCommand(a.newLoadtestCapacityCommand())
+	cmd.AddCommand(a.newLoadtestCompareCommand())
 	return cmd
 }
 
@@ -51,6 +52,7 @@ type loadtestSettings struct {
 	timeScale     float64
 	duration      time.Duration
 	seed          uint64
+	baseline      baseline
 }
 
 func (a *app) newLoadtestRunCommand() *cobra.Command {
@@ -70,6 +72,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 		Example: `  tomehub loadtest run checkpoint-a --spawn
   tomehub loadtest run checkpoint-a --target http://127.0.0.1:5001 --out result.json
   tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --format junit > junit.xml
+  tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --baseline result.json
   tomehub loadtest run checkpoint-c --spawn --html report.html
   tomehub loadtest run checkpoint-c --spawn --quiet --out-dir loadtest-result`,
 		Args: oneArg("a scenario"),
@@ -84,8 +87,12 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time of the scenario by this; the report says so")
 	cmd.Flags().DurationVar(&c.duration, "duration", 0, "measure for this long instead of the scenario's own time")
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
+	c.baseline.addFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
+		if err == nil {
+			err = c.baseline.load(sc.Name)
+		}
 		if err == nil && c.spawn && sc.Server.Lab != nil && c.timeScale > 1 {
 			err = fmt.Errorf("--time-scale is %v: the lab of this scenario's server only shrinks its times, want at most 1 with --spawn", c.timeScale)
 		}
@@ -157,17 +164,31 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	if err != nil {
 		return err
 	}
+	return a.concludeRun(c, result)
+}
+
+// concludeRun writes the report and tells the exit code, of the checks first and then of the comparison with a baseline.
+// A comparison that cannot be made does not cost the result.
+func (a *app) concludeRun(c *loadtestSettings, result *loadtest.Result) error {
 	report := result.Report()
-	if err := errors.Join(a.writeFiles(&c.files, report, result), a.writeReport(a.stdout, report, c.format)); err != nil {
+	comparison, err := c.baseline.compare(result)
+	if comparison != nil {
+		report = comparison.Extend(report)
+	}
+	if err := errors.Join(err, a.writeFiles(&c.files, report, result), a.writeReport(a.stdout, report, c.format)); err != nil {
 		return err
 	}
 	switch {
-	case !result.Judged, result.Verdict == reports.Pass:
-		return nil
-	case result.Verdict == reports.Fail:
+	case result.Judged && result.Verdict == reports.Fail:
 		return errCheckFailed
+	case comparison != nil && comparison.Verdict == reports.Fail:
+		return errRegressed
+	case result.Judged && result.Verdict != reports.Pass:
+		return errInconclusive
+	case comparison != nil:
+		return judged(comparison)
 	}
-	return errInconclusive
+	return nil
 }
 
 // spawn starts this program as the server that the scenario wants.
