@@ -46,13 +46,13 @@ func oneArg(what string) cobra.PositionalArgs {
 // loadtestSettings are the settings of `tomehub loadtest run`.
 type loadtestSettings struct {
 	target, admin string
-	files         resultFiles
-	format        string
-	spawn, quiet  bool
-	timeScale     float64
-	duration      time.Duration
-	seed          uint64
-	baseline      baseline
+	resultFiles
+	format       string
+	spawn, quiet bool
+	timeScale    float64
+	duration     time.Duration
+	seed         uint64
+	baseline     baseline
 }
 
 func (a *app) newLoadtestRunCommand() *cobra.Command {
@@ -80,7 +80,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
-	c.files.add(s)
+	c.addFiles(s)
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().BoolVar(&c.spawn, "spawn", false, "start this program as the server")
@@ -137,7 +137,7 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	if err := c.files.check(); err != nil {
+	if err := c.checkFiles(); err != nil {
 		return err
 	}
 	target, admin := c.target, c.admin
@@ -175,7 +175,7 @@ func (a *app) concludeRun(c *loadtestSettings, result *loadtest.Result) error {
 	if comparison != nil {
 		report = comparison.Extend(report)
 	}
-	if err := errors.Join(err, a.writeFiles(&c.files, report, result), a.writeReport(a.stdout, report, c.format)); err != nil {
+	if err := errors.Join(err, a.writeFiles(&c.resultFiles, report, result), a.writeReport(a.stdout, report, c.format)); err != nil {
 		return err
 	}
 	switch {

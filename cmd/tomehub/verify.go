@@ -107,7 +107,7 @@ func (a *app) runVerify(ctx context.Context, c *verifySettings) error {
 		return err
 	}
 	if c.out != "" {
-		if err := writeResult("--out", c.out, result); err != nil {
+		if err := writeResult(c.out, result); err != nil {
 			return err
 		}
 	}
