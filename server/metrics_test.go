@@ -120,7 +120,15 @@ func TestMetricsMoveWithRequests(t *testing.T) {
 		t.Helper()
 		before := scraped(t, admin)
 		do()
-		if diff := cmp.Diff(want, moved(before, scraped(t, admin))); diff != "" {
+		got := moved(before, scraped(t, admin))
+		const owners, granted = `tomehub_db_query_duration_seconds{op="owners",outcome="ok"}`, `tomehub_db_acquire_seconds{outcome="granted",pool="read"}`
+		if n := got[owners]; n > 0 { // the store looks for changes of others from time to time
+			delete(got, owners)
+			if got[granted] -= n; got[granted] == 0 {
+				delete(got, granted)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", why, diff)
 		}
 	}
@@ -221,19 +229,23 @@ func TestMetricsOfFailures(t *testing.T) {
 	if w := ask(t, s.Handler(), "GET", "/api/books", ""); w.Code != 500 {
 		t.Errorf("%d with a broken statement", w.Code)
 	}
+	after := moved(before, scraped(t, s.AdminHandler()))
+	waits := after[`go_sql_wait_count_total{db_name="read"}`] // for matches and, unless it is known, for who owns books
+	if waits != 1 && waits != 2 {
+		t.Errorf("%v waits of one search", waits)
+	}
 	want := map[string]float64{
 		`tomehub_http_request_duration_seconds{code="503",method="GET",route="/api/search"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/search"}`:                           1,
 		`tomehub_http_request_duration_seconds{code="500",method="GET",route="/api/books"}`:  1,
 		`tomehub_http_db_queries_per_request{route="/api/books"}`:                            1,
-		`tomehub_db_acquire_seconds{outcome="timeout",pool="read"}`:                          1,
+		`tomehub_db_acquire_seconds{outcome="timeout",pool="read"}`:                          waits,
 		`tomehub_db_acquire_seconds{outcome="granted",pool="read"}`:                          1,
-		`tomehub_db_pool_refusals_total{pool="read",reason="timeout"}`:                       1,
+		`tomehub_db_pool_refusals_total{pool="read",reason="timeout"}`:                       waits,
 		`tomehub_db_query_duration_seconds{op="books",outcome="error"}`:                      1,
-		`go_sql_wait_count_total{db_name="read"}`:                                            1,
+		`go_sql_wait_count_total{db_name="read"}`:                                            waits,
 		`go_sql_in_use_connections{db_name="read"}`:                                          -1,
 	}
-	after := moved(before, scraped(t, s.AdminHandler()))
 	if waited := after[`go_sql_wait_duration_seconds_total{db_name="read"}`]; waited < .02 || waited > 10 {
 		t.Errorf("waited %v s", waited)
 	}

@@ -48,11 +48,11 @@ func (c *stateCollector) counter(name, help string, labels ...string) family {
 	return c.family(prometheus.CounterValue, name, help, labels)
 }
 
-// number is what a value may be before it is a float64.
-type number interface{ ~int | ~int64 | ~float64 }
+// quantity is what a value may be before it is a float64.
+type quantity interface{ ~int | ~int64 | ~float64 }
 
 // send emits one series.
-func send[N number](out chan<- prometheus.Metric, f family, value N, labels ...string) {
+func send[N quantity](out chan<- prometheus.Metric, f family, value N, labels ...string) {
 	out <- prometheus.MustNewConstMetric(f.desc, f.kind, float64(value), labels...)
 }
 

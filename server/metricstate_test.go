@@ -210,7 +210,9 @@ func TestScrapesDuringDrain(t *testing.T) {
 		<-end
 		return found(ctx, sc, r)
 	}
-	r := run(t, testConfig(), Deps{Library: lib, Metrics: m})
+	cfg := testConfig()
+	cfg.DrainGrace = 0
+	r := run(t, cfg, Deps{Library: lib, Metrics: m})
 	c := client(t)
 	answered := make(chan error, 1)
 	go func() {

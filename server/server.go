@@ -225,7 +225,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 
 	var result error
-	leave := departure{api: api, listener: bounded, accepting: accepting, cut: cut}
+	leave := departure{api: api, listener: bounded, accepting: accepting, cut: cut, operator: operator, admin: admin}
 	select {
 	case <-ctx.Done():
 		result = s.drain(ctx, leave)
