@@ -44,8 +44,9 @@ oracle: ## the free edition of Oracle in a container, for `make live` (needs doc
 live: ## the tests that want a real Oracle; TOMEHUB_TEST_ORACLE=user/password@host:port/service, a schema to be emptied
 	TOMEHUB_TEST_ORACLE=$${TOMEHUB_TEST_ORACLE:-tomehub/tomehub@127.0.0.1:1521/FREEPDB1} $(GO) test -count=1 -timeout 50m -p 1 -run '^TestLiveOracle' -v ./server/store ./profiler
 
-docs: ## write docs/flags.md anew from the program
+docs: ## write docs/flags.md and docs/metrics.md anew from the program
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update
+	$(GO) test ./server -run TestMetricsReference -update
 
 ci: ## everything that CI runs
 	.ci/run
