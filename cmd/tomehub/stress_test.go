@@ -32,7 +32,7 @@ func stressed(t *testing.T, name string, args ...string) *loadtest.Result {
 	sc.Generator = loadtest.GeneratorBounds{MaxSendLag: time.Hour, MaxCPU: 100}
 	const scale = 0.1
 	s, err := loadtest.Spawn(t.Context(), loadtest.SpawnConfig{
-		Binary: program, Answers: sc.Server.AnswersAt(scale),
+		Binary: program, Answers: sc.Server.AnswersAt(scale), ReadyTimeout: 2 * time.Minute, // eight servers fill their libraries at once
 		Args: slices.Concat(sc.Server.ServeArgs(scale), []string{"--drain-grace", "0"}, args),
 	})
 	if err != nil {
