@@ -29,7 +29,7 @@ func madeResult(t testing.TB, seed uint64, search, read, wrong float64) *Result 
 	}{{"search", 200 * search}, {"read", 40 * read}} {
 		s := StepFigures{Flow: "f", Step: step.name}
 		for w := range madeWindows {
-			n := newTally()
+			n := newTally(false)
 			for range 120 {
 				kind := OK
 				if rng.Float64() < wrong {
