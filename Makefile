@@ -3,7 +3,7 @@ GO      ?= go
 PKG     := ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test race lint bench bench-large bench-http faults oracle live docs ci clean
+.PHONY: help build test race lint bench bench-large bench-http bench-peers faults oracle live docs ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ bench-large: ## the same with the 1,000,000-passage library
 
 bench-http: ## a cached search against a bare gin handler, per CPU second (needs two cores and wrk)
 	.ci/bench-http
+
+bench-peers: ## the load generator against vegeta, k6, wrk and others (needs two cores; half an hour with building them)
+	.ci/bench-peers
 
 faults: ## faults of processes, databases and clients in their long form (many minutes)
 	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...

@@ -42,7 +42,7 @@ func peers(ours string) []*peer {
 			return args(p.path, "attack", "-targets="+targets, "-rate="+rate, "-max-workers="+number(n), "-connections="+number(n),
 				"-duration="+number(s)+"s", "-output="+os.DevNull)
 		}},
-		{name: "k6", module: "go.k6.io/k6@v1.4.2", load: loadK6, thinks: true},
+		{name: "k6", module: "go.k6.io/k6@v1.8.1", load: loadK6, thinks: true},
 		{name: "bombardier", module: "github.com/codesenberg/bombardier@v1.2.6", load: func(p *peer, _, url string, n, s int, _ bool) ([]string, error) {
 			return args(p.path, "-c", number(n), "-d", number(s)+"s", "-t", "10s", "-q", url)
 		}},
