@@ -13,8 +13,9 @@ import (
 
 // compareSettings are the settings of `tomehub loadtest compare`.
 type compareSettings struct {
-	out, format string
-	options     loadtest.CompareOptions
+	resultFiles
+	format  string
+	options loadtest.CompareOptions
 }
 
 func (a *app) newLoadtestCompareCommand() *cobra.Command {
@@ -40,7 +41,7 @@ Exit code 0 when nothing regressed, 3 when something did, 4 when it cannot be to
 		Args: compareArgs,
 	}
 	s := &settings{flags: cmd.Flags()}
-	s.add(textValue{&c.out}, "out", "TOMEHUB_LOADTEST_OUT", "file to write the comparison to, as JSON")
+	c.addFiles(s)
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	addCompareFlags(cmd.Flags(), &c.options)
 	cmd.Flags().BoolVar(&c.options.Force, "force", false, "compare what differs in scenario, load, time scale or machine")
@@ -81,10 +82,8 @@ func sides(args []string, dash int) (before, after []string) {
 }
 
 func (a *app) runCompare(c *compareSettings, before, after []string) error {
-	if c.out != "" {
-		if err := checkOut(c.out); err != nil {
-			return err
-		}
+	if err := c.checkFiles(); err != nil {
+		return err
 	}
 	then, errThen := loadResults(before)
 	now, errNow := loadResults(after)
@@ -95,12 +94,8 @@ func (a *app) runCompare(c *compareSettings, before, after []string) error {
 	if err != nil {
 		return compareFault(err)
 	}
-	if c.out != "" {
-		if err := writeResult("--out", c.out, comparison); err != nil {
-			return err
-		}
-	}
-	if err := a.writeReport(a.stdout, comparison.Report(), c.format); err != nil {
+	report := comparison.Report()
+	if err := errors.Join(a.writeFiles(&c.resultFiles, report, comparison), a.writeReport(a.stdout, report, c.format)); err != nil {
 		return err
 	}
 	return judged(comparison)
