@@ -3,7 +3,7 @@ GO      ?= go
 PKG     := ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test race lint bench bench-large bench-http faults oracle live docs ci clean
+.PHONY: help build test race lint bench bench-large bench-http bench-peers faults oracle live docs ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench-large: ## the same with the 1,000,000-passage library
 bench-http: ## a cached search against a bare gin handler, per CPU second (needs two cores and wrk)
 	.ci/bench-http
 
+bench-peers: ## the load generator against vegeta, k6, wrk and others (needs two cores; half an hour with building them)
+	.ci/bench-peers
+
 faults: ## faults of processes, databases and clients in their long form (many minutes)
 	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
 
@@ -44,8 +47,9 @@ oracle: ## the free edition of Oracle in a container, for `make live` (needs doc
 live: ## the tests that want a real Oracle; TOMEHUB_TEST_ORACLE=user/password@host:port/service, a schema to be emptied
 	TOMEHUB_TEST_ORACLE=$${TOMEHUB_TEST_ORACLE:-tomehub/tomehub@127.0.0.1:1521/FREEPDB1} $(GO) test -count=1 -timeout 50m -p 1 -run '^TestLiveOracle' -v ./server/store ./profiler
 
-docs: ## write docs/flags.md anew from the program
+docs: ## write docs/flags.md and docs/metrics.md anew from the program
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update
+	$(GO) test ./server -run TestMetricsReference -update
 
 ci: ## everything that CI runs
 	.ci/run

@@ -77,6 +77,36 @@ func (a *agenda) leave(u *user) {
 	}
 }
 
+// turn gives u back as push does, or, unless it comes back, as leave does, and takes another user who is to send by now;
+// nil when there is none. Whoever answers many users in a row wakes nobody with it.
+func (a *agenda) turn(u *user, at time.Duration, back bool) *user {
+	a.mu.Lock()
+	now := a.clock()
+	switch {
+	case back:
+		a.order++
+		a.insert(entry{at: at, order: a.order, u: u})
+	case a.arrivals != nil:
+		if len(a.free) == 0 {
+			a.blocked = now // whoever came until now and has no slot had to wait for one
+		}
+		a.free = append(a.free, u)
+		a.taken--
+	}
+	var next *user
+	again := time.Duration(0)
+	if a.ctx.Err() == nil {
+		next, again = a.due(now)
+	}
+	// Who sleeps must wake when he slept too long: u is due before that, or the run is over.
+	wake := a.sleeping > 0 && (next == nil && again < a.sleeping || next != nil && next != u && back && at < a.sleeping)
+	a.mu.Unlock()
+	if wake {
+		a.wait.wake()
+	}
+	return next
+}
+
 // next blocks until a user is to send, and returns it with its call.due set; false when the run is over.
 func (a *agenda) next() (*user, bool) {
 	for a.ctx.Err() == nil {

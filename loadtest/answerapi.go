@@ -39,7 +39,6 @@ type AnswerAPI struct {
 	behaviour Answers
 	server    *http.Server
 	serving   sync.WaitGroup
-	closing   context.CancelFunc
 	asked     atomic.Int64
 
 	mu   sync.Mutex // guards rng
@@ -56,15 +55,11 @@ func ServeAnswers(a Answers, seed uint64) (*AnswerAPI, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for an API of answers: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	api := newAnswerAPI(a, seed)
-	api.URL, api.closing = "http://"+listener.Addr().String()+"/v1", cancel
+	api.URL = "http://" + listener.Addr().String() + "/v1"
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/chat/completions", api.complete)
-	api.server = &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
+	api.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	api.serving.Go(func() {
 		if err := api.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			api.fail = fmt.Errorf("serve answers: %w", err)
@@ -77,9 +72,8 @@ func newAnswerAPI(a Answers, seed uint64) *AnswerAPI {
 	return &AnswerAPI{behaviour: a, rng: rand.New(rand.NewPCG(seed, 0))}
 }
 
-// Close cuts off the answers under way and returns when the API has ended.
+// Close closes all connections, which ends the answers under way, and returns when nobody is accepted any more.
 func (api *AnswerAPI) Close() error {
-	api.closing()
 	err := api.server.Close()
 	api.serving.Wait()
 	return errors.Join(api.fail, err)

@@ -16,11 +16,11 @@ import (
 // Targeter takes the users in that order. A Result has no room for a label, and after an error not even headers; so each
 // user is named in the fragment of its URL, which stands in every Result and is never sent to a server (RFC 9110, 7.1).
 type attack struct {
-	agenda    *agenda
-	users     []*user
-	exchange  http.RoundTripper // must set the call of the user named in the request's fragment
-	began     time.Time
-	perResult func(u *user, sent time.Duration)
+	agenda   *agenda
+	users    []*user
+	exchange http.RoundTripper // must set the call of the user named in the request's fragment
+	began    time.Time
+	after    func(u *user, sent time.Duration) (at time.Duration, back bool)
 }
 
 // run returns when the agenda has ended and every request has. It stops at once when ctx ends, given that the requests
@@ -45,7 +45,11 @@ func (a *attack) run(ctx context.Context) {
 			u.call.answered = sent + r.Latency
 			u.call.detail = clip(r.Error, 200)
 		}
-		a.perResult(u, sent)
+		if at, back := a.after(u, sent); back {
+			a.agenda.push(u, at)
+		} else if a.agenda.arrivals != nil {
+			a.agenda.leave(u)
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ func seek(t *testing.T, p *planted, text string, change func(*CapacityConfig), s
 }
 
 // quick makes a search coarse.
-func quick(c *CapacityConfig) { c.Precision, c.Repeats = 0.3, 2 }
+func quick(c *CapacityConfig) { c.Precision, c.Repeats, c.Step = 0.4, 1, 6*time.Second }
 
 func steadyHold(d time.Duration) func(int) time.Duration {
 	return func(int) time.Duration { return d }
@@ -126,7 +126,7 @@ func TestCapacityFindsPlantedBottlenecks(t *testing.T) {
 		return r
 	}
 	f("a cache that is off, beside a pool", &planted{size: 8, hold: steadyHold(50 * time.Millisecond), statements: 4}, 40, 80,
-		"pool read", "8 of 8 in use", "; there is no query cache, so that a request runs 4")
+		"pool read", "8 of 8 in use", "; there is no query cache, so that a request runs")
 	f("a database that becomes slower the more it is asked",
 		&planted{size: 200, hold: func(inUse int) time.Duration { return time.Duration(10+4*inUse*inUse) * time.Millisecond }, statements: 1}, 4, 60,
 		resourceDatabase, "in statements, each", "times as long as at")
@@ -189,7 +189,7 @@ func TestCapacityOfGenerator(t *testing.T) {
 	p := &planted{size: 50, hold: steadyHold(10 * time.Millisecond), statements: 1}
 	limited := func(c *CapacityConfig) {
 		quick(c)
-		c.To = 400
+		c.To = 150
 		change := c.change
 		c.change = func(cfg *Config) {
 			change(cfg)

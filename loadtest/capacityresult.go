@@ -219,7 +219,7 @@ func (r *CapacityResult) scalePoints() []ScalePoint {
 	var all []ScalePoint
 	for _, st := range r.Steps {
 		if st.Verdict != reports.Inconclusive && st.Steady && st.Unanswered == 0 {
-			all = append(all, ScalePoint{Load: st.Load, InFlight: st.InFlight, Rate: st.Goodput})
+			all = append(all, ScalePoint{Load: st.Load, InFlight: st.InFlight, Rate: st.Goodput, Requests: st.Response.Count})
 		}
 	}
 	return all

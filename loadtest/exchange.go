@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,15 +18,22 @@ import (
 // maxAnswer bounds the answers that are kept whole while their fields are read. Other answers may have any length.
 const maxAnswer = 16 << 20
 
+// newDialer returns what every connection to a target is made by.
+func newDialer() *net.Dialer { return &net.Dialer{KeepAlive: 30 * time.Second} }
+
+// A dialer is net.Dialer.DialContext.
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // newTransport returns a transport for up to conns connections. It leaves out whatever would make an answer look better
 // or worse than it was sent: no proxy, no compression of its own, no redirects, HTTP/1.1.
 func newTransport(conns int) *http.Transport {
-	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
 	t := &http.Transport{
-		DialContext:         dialer.DialContext,
+		DialContext:         newDialer().DialContext,
 		MaxIdleConnsPerHost: conns,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
+
+		MaxResponseHeaderBytes: maxHead,
 	}
 	if conns == 1 {
 		// One of thousands of users with connections of their own: 1 KiB takes the head of an answer just as well as the
@@ -37,7 +45,7 @@ func newTransport(conns int) *http.Transport {
 
 // An exchange sends each request of an attack, reads the whole answer, and sets the call of its user.
 //
-// It runs on vegeta's workers, so answers are read and judged in parallel; call.answered is taken before the answer is
+// It runs on the goroutines that send, so answers are read and judged in parallel; call.answered is taken before the answer is
 // judged, so that the generator's own work is in no latency.
 type exchange struct {
 	users  []*user
@@ -46,6 +54,32 @@ type exchange struct {
 	bodies sync.Pool         // of *[]byte
 	rooms  sync.Pool         // of *[streamRoom]byte
 	slow   http.RoundTripper // for steps that read slowly; nil takes the user's
+}
+
+// connect attaches all users to base, or, when it is nil, to transports of its own: one for all, or one each. It returns
+// what closes their connections.
+func (x *exchange) connect(ctx context.Context, base http.RoundTripper, perUser bool) (closes []func()) {
+	own := func(conns int) http.RoundTripper {
+		t := newTransport(conns)
+		closes = append(closes, t.CloseIdleConnections)
+		return t
+	}
+	if base == nil && slices.ContainsFunc(x.users[0].run.scn.steps, func(st *Step) bool { return st.Slow != nil }) {
+		t := newSlowTransport(len(x.users))
+		x.slow = t
+		closes = append(closes, t.CloseIdleConnections)
+	}
+	if base == nil && !perUser {
+		base = own(len(x.users))
+	}
+	for _, u := range x.users {
+		transport := base
+		if transport == nil {
+			transport = own(1)
+		}
+		x.attach(ctx, u, transport)
+	}
+	return closes
 }
 
 // attach gives u its context and its transport.
@@ -72,8 +106,8 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	delete(req.Header, "X-Vegeta-Seq") // the server is to see what the scenario says and nothing else
 	ctx, cancel := context.WithTimeout(u.ctx, u.call.step.Timeout)
 	defer cancel()
-	transport, slow := u.transport, u.call.step.Slow
-	if slow != nil && x.slow != nil {
+	transport := u.transport
+	if u.call.step.Slow != nil && x.slow != nil {
 		transport = x.slow
 	}
 	answer, err := transport.RoundTrip(req.WithContext(ctx))
@@ -82,30 +116,50 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer answer.Body.Close()
-	if slow != nil {
-		answer.Body = slow.reads(ctx, answer.Body, u.call.step.Stream != nil)
-	}
-	switch {
-	case u.call.step.Stream != nil:
-		x.readStream(u, answer)
-	case len(u.call.step.reads) == 0:
-		size, err := io.Copy(io.Discard, answer.Body)
-		x.finished(u, answer.StatusCode, nil, size, err)
-	default:
-		x.readWhole(u, answer)
-	}
+	x.receive(ctx, u, incoming{
+		status: answer.StatusCode, events: isEvents(answer.Header.Get("Content-Type")), body: answer.Body,
+	})
 	return &http.Response{StatusCode: answer.StatusCode, Status: answer.Status, Body: http.NoBody, Request: req}, nil
 }
 
+// An incoming is an answer whose head was read, and whose body was not.
+type incoming struct {
+	status int
+	events bool // server-sent events
+	body   io.Reader
+}
+
+func isEvents[T string | []byte](contentType T) bool {
+	return strings.HasPrefix(string(contentType), "text/event-stream")
+}
+
+// receive reads the body of an answer to its end and sets the call. Every answer comes by here, whichever way its request
+// went. ctx ends the pauses of a slow reader.
+func (x *exchange) receive(ctx context.Context, u *user, a incoming) {
+	st := u.call.step
+	if st.Slow != nil {
+		a.body = st.Slow.reads(ctx, io.NopCloser(a.body), st.Stream != nil)
+	}
+	switch {
+	case st.Stream != nil:
+		x.readStream(u, a)
+	case len(st.reads) == 0:
+		size, err := io.Copy(io.Discard, a.body)
+		x.finished(u, a.status, nil, size, err)
+	default:
+		x.readWhole(u, a)
+	}
+}
+
 // readWhole keeps the answer while its fields are read.
-func (x *exchange) readWhole(u *user, answer *http.Response) {
+func (x *exchange) readWhole(u *user, a incoming) {
 	room, _ := x.bodies.Get().(*[]byte)
 	if room == nil {
 		fresh := make([]byte, 0, 16<<10)
 		room = &fresh
 	}
-	body, err := appendAll((*room)[:0], answer.Body, maxAnswer)
-	x.finished(u, answer.StatusCode, body, int64(len(body)), err)
+	body, err := appendAll((*room)[:0], a.body, maxAnswer)
+	x.finished(u, a.status, body, int64(len(body)), err)
 	if cap(body) <= 1<<20 { // a rare large answer must not stay in memory for the rest of the run
 		*room = body
 		x.bodies.Put(room)

@@ -40,6 +40,13 @@ type Figures struct {
 // withoutHistograms is f with the figures alone.
 func (f Figures) withoutHistograms() Figures {
 	f.Response.Histogram, f.Service.Histogram = "", ""
+	for _, l := range []**Latency{&f.FirstByte, &f.FirstLine, &f.Complete} {
+		if *l != nil {
+			bare := **l
+			bare.Histogram = ""
+			*l = &bare
+		}
+	}
 	return f
 }
 

@@ -146,8 +146,11 @@ func (g *gauge) report(out *Generator, bounds GeneratorBounds, medianMS float64)
 	out.MaxLagMS, out.MaxCPU = bounds.mostLag(medianMS), bounds.MaxCPU
 	problem := func(format string, args ...any) { out.Problems = append(out.Problems, fmt.Sprintf(format, args...)) }
 	if out.SendLag.P99MS > out.MaxLagMS {
-		problem("the generator sent late: p99 of its send lag is %s, above %s (generator.max_send_lag, or max_send_lag_share of the median answer where that is more)",
-			formatMS(out.SendLag.P99MS), formatMS(out.MaxLagMS))
+		setting := "generator.max_send_lag"
+		if out.MaxLagMS > milliseconds(bounds.MaxSendLag) {
+			setting = formatNumber(bounds.MaxSendLagShare) + "% of the median answer, generator.max_send_lag_share"
+		}
+		problem("the generator sent late: p99 of its send lag is %s, above %s (%s)", formatMS(out.SendLag.P99MS), formatMS(out.MaxLagMS), setting)
 	}
 	if out.CPUPercent > out.MaxCPU {
 		problem("the generator used %.0f%% of all CPUs, above %.0f%% (generator.max_cpu)", out.CPUPercent, out.MaxCPU)

@@ -189,9 +189,9 @@ func (t Trend) Extend(r *reports.Report) {
 	if len(t.Runs) > 1 {
 		r.Charts = append(r.Charts,
 			t.chart("history", "Response times of the last runs", "s",
-				series{"p50", func(p *PastRun) float64 { return p.P50MS / 1000 }}, series{"p95", func(p *PastRun) float64 { return p.P95MS / 1000 }}),
-			t.chart("history_rate", "Requests of the last runs", "/s", series{"rate", func(p *PastRun) float64 { return p.Rate }}),
-			t.chart("history_errors", "Errors of the last runs", "%", series{"errors", func(p *PastRun) float64 { return p.ErrorRate }}))
+				trendLine{"p50", func(p *PastRun) float64 { return p.P50MS / 1000 }}, trendLine{"p95", func(p *PastRun) float64 { return p.P95MS / 1000 }}),
+			t.chart("history_rate", "Requests of the last runs", "/s", trendLine{"rate", func(p *PastRun) float64 { return p.Rate }}),
+			t.chart("history_errors", "Errors of the last runs", "%", trendLine{"errors", func(p *PastRun) float64 { return p.ErrorRate }}))
 	}
 }
 
@@ -238,14 +238,14 @@ func (t Trend) table() reports.Table {
 	return out
 }
 
-// series is one figure of past runs.
-type series struct {
+// A trendLine is one figure of past runs.
+type trendLine struct {
 	name string
 	of   func(*PastRun) float64
 }
 
 // chart draws figures by the number of the run, so that runs of one hour and of one month stand alike.
-func (t Trend) chart(name, title, unit string, all ...series) reports.Chart {
+func (t Trend) chart(name, title, unit string, all ...trendLine) reports.Chart {
 	c := reports.Chart{Name: name, Title: title, X: reports.Axis{Label: "run", Max: float64(len(t.Runs))}, Y: reports.Axis{Unit: unit}, InText: true}
 	for _, s := range all {
 		line := reports.Series{Name: s.name}

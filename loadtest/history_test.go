@@ -25,7 +25,7 @@ func openHistory(t *testing.T) *History {
 	return h
 }
 
-func past(n int, change ...func(*PastRun)) PastRun {
+func pastRun(n int, change ...func(*PastRun)) PastRun {
 	p := PastRun{
 		SchemaVersion: 1, Scenario: "s", Digest: "d", Target: "spawned", TimeScale: 1, StartedAt: time.Date(2026, 1, 1, n, 0, 0, 0, time.UTC),
 		Judged: true, Verdict: reports.Pass, Completed: 100, Rate: float64(10 + n), P50MS: 10, P95MS: float64(100 + n), P99MS: 300,
@@ -49,17 +49,17 @@ func (h *History) mustAdd(t *testing.T, all ...PastRun) {
 func TestTrend(t *testing.T) {
 	h := openHistory(t)
 	for n := range 25 {
-		h.mustAdd(t, past((n*7)%25)) // added in any order
+		h.mustAdd(t, pastRun((n*7)%25)) // added in any order
 	}
-	h.mustAdd(t, past(1, func(p *PastRun) { p.Scenario = "other" }), past(2, func(p *PastRun) { p.Target = "http://h" }),
-		past(3, func(p *PastRun) { p.TimeScale = 0.1 }), past(4, func(p *PastRun) { p.Worker = "1/2" }))
-	trend, err := h.Trend(past(24))
+	h.mustAdd(t, pastRun(1, func(p *PastRun) { p.Scenario = "other" }), pastRun(2, func(p *PastRun) { p.Target = "http://h" }),
+		pastRun(3, func(p *PastRun) { p.TimeScale = 0.1 }), pastRun(4, func(p *PastRun) { p.Worker = "1/2" }))
+	trend, err := h.Trend(pastRun(24))
 	if err != nil || len(trend.Skipped) > 0 {
 		t.Fatal(err, trend.Skipped)
 	}
 	var want []PastRun
 	for n := 5; n < 25; n++ {
-		want = append(want, past(n))
+		want = append(want, pastRun(n))
 	}
 	if diff := cmp.Diff(want, trend.Runs); diff != "" {
 		t.Errorf("trend (-want +got):\n%s", diff)
@@ -85,9 +85,9 @@ func TestTrendInReports(t *testing.T) {
 		}
 	}
 	f(Trend{}, 0, 0)
-	f(Trend{Runs: []PastRun{past(0)}}, 1, 0, "the first run of this scenario")
+	f(Trend{Runs: []PastRun{pastRun(0)}}, 1, 0, "the first run of this scenario")
 	f(Trend{
-		Runs:    []PastRun{past(0), past(2), past(9, func(p *PastRun) { p.Digest, p.Verdict = "e", reports.Fail })},
+		Runs:    []PastRun{pastRun(0), pastRun(2), pastRun(9, func(p *PastRun) { p.Digest, p.Verdict = "e", reports.Fail })},
 		Skipped: []string{"a: broken", "b: broken", "c: broken", "d: broken", "e: broken"},
 	}, 1, 3, "p95 109ms and 19/s; the median of the 2 runs before: 101ms and 11/s", "✗ fail", "changed", "▁", "█", "left out c: broken", "2 more files left out")
 }
@@ -95,7 +95,7 @@ func TestTrendInReports(t *testing.T) {
 // What is no run is left out and told; what is not ours is not looked at, nor ever removed.
 func TestHistorySkipsWhatIsBroken(t *testing.T) {
 	h := openHistory(t)
-	h.mustAdd(t, past(1))
+	h.mustAdd(t, pastRun(1))
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestHistorySkipsWhatIsBroken(t *testing.T) {
 	write("run-3.json", `{"schema_version": 7, "scenario": "s"}`)
 	write("run-4.json", strings.Repeat(" ", maxRunFile+1))
 	write("notes.txt", "mine")
-	trend, err := h.Trend(past(1))
+	trend, err := h.Trend(pastRun(1))
 	if err != nil || len(trend.Runs) != 1 || len(trend.Skipped) != 4 || !strings.HasPrefix(trend.Skipped[0], "run-1.json: is no run") {
 		t.Errorf("%v, %d runs, left out %q", err, len(trend.Runs), trend.Skipped)
 	}
@@ -121,15 +121,15 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for n := range 20 {
-		wg.Go(func() { h.mustAdd(t, past(n), past(n)) })
+		wg.Go(func() { h.mustAdd(t, pastRun(n), pastRun(n)) })
 	}
 	wg.Wait()
-	h.mustAdd(t, past(21)) // a last one settles what others left
+	h.mustAdd(t, pastRun(21)) // a last one settles what others left
 	entries, err := os.ReadDir(h.dir)
 	if err != nil || len(entries) != 13 {
 		t.Errorf("%v, %d files, want 12 runs and one that is not ours", err, len(entries))
 	}
-	trend, err := h.Trend(past(0))
+	trend, err := h.Trend(pastRun(0))
 	if err != nil || len(trend.Runs) != 12 || trend.Runs[11].StartedAt.Hour() != 21 || trend.Runs[0].StartedAt.Hour() < 10 {
 		t.Errorf("%v, %d runs", err, len(trend.Runs))
 	}

@@ -136,16 +136,28 @@ func kindOfError(err error, answered bool) Kind {
 		return Unconnected
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
 		return Reset
-	case answered && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)):
+	case answered && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || says(err, "unexpected EOF")):
 		return Truncated
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), says(err, "server closed idle connection"):
 		return Closed
 	case says(err, "net/http: invalid"):
 		return BadRequest
-	case says(err, "malformed"), says(err, "invalid"), says(err, "response to HTTPS client"):
+	case says(err, "malformed"), says(err, "invalid"), says(err, "response to HTTPS client"), badFrame(err):
 		return BadHTTP
 	}
 	return OtherError
+}
+
+// badFrame recognises what net/http says of an answer whose head or body ends nowhere.
+func badFrame(err error) bool {
+	for _, text := range []string{
+		"transfer encoding", "Content-Length", "headers exceeded", "line too long", "chunk length", "non-data", "long trailer", "bare LF",
+	} {
+		if says(err, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // isExhausted recognises the limits of the machine that the generator runs on.

@@ -76,19 +76,6 @@ func addHistogram(h *hdrhistogram.Histogram, text string) error {
 	return nil
 }
 
-// decodeHistogram reads a histogram of this package, and no other: those of other ranges would lose values in a merge.
-func decodeHistogram(text string) (*hdrhistogram.Histogram, error) {
-	h, err := hdrhistogram.Decode([]byte(text))
-	if err != nil {
-		return nil, fmt.Errorf("read histogram: %w", err)
-	}
-	if h.LowestTrackableValue() != histogramMin || h.HighestTrackableValue() != histogramMax || h.SignificantFigures() != histogramDigits {
-		return nil, fmt.Errorf("read histogram: is from %d to %d with %d digits, want %d to %d with %d",
-			h.LowestTrackableValue(), h.HighestTrackableValue(), h.SignificantFigures(), histogramMin, histogramMax, histogramDigits)
-	}
-	return h, nil
-}
-
 // windows lays the parts' windows side by side, by when each generator began. A window goes to the nearest one of the
 // merged run, so it may be off by half of its length.
 func (m *merger) windows() error {

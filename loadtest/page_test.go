@@ -19,7 +19,7 @@ func longRun(t *testing.T) *Result {
 	t.Helper()
 	const seconds = 600
 	rnd := rand.New(rand.NewPCG(1, 2))
-	tally := newTally(false)
+	tally := newTally(true)
 	for range 20_000 {
 		d := time.Duration(math.Exp(rnd.NormFloat64())*30) * time.Millisecond
 		tally.add(OK, d, d, 2000)

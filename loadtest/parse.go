@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"hash"
 	"net/textproto"
@@ -39,7 +38,7 @@ func parse(name string, data []byte, readFile func(string) ([]byte, error)) (*Sc
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	p.s.digest = hex.EncodeToString(p.sum.Sum(nil)[:8])
+	p.s.digest = fmt.Sprintf("%x", p.sum.Sum(nil)[:8])
 	return p.s, nil
 }
 

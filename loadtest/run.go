@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,7 +53,8 @@ type Config struct {
 	Vegeta io.Writer
 
 	windows   time.Duration                 // how long each window is; 0 leaves it to the length of the run
-	transport http.RoundTripper             // tests: takes the place of the network
+	transport http.RoundTripper             // tests: takes the place of the network, and vegeta that of the crew
+	dial      dialer                        // tests: takes the place of the network
 	waiter    waiter                        // tests: must sleep on the bubble's clock
 	gauge     func(*gauge)                  // tests: changes what the gauge reads
 	serverCPU func() (time.Duration, error) // tests: takes the place of the server's process
@@ -100,7 +100,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	defer r.agenda.wait.close()
-	if cfg.transport == nil {
+	if cfg.transport == nil && cfg.dial == nil {
 		if err := r.knock(ctx); err != nil {
 			return nil, err
 		}
@@ -121,7 +121,6 @@ type run struct {
 	gauge  *gauge
 	cpu    *cpuWatch // nil when the server's process is not known
 	cancel context.CancelCauseFunc
-	closes []func() // connections of users
 
 	criteria []Check // of the whole scenario
 
@@ -171,7 +170,7 @@ func newRun(cfg Config) (*run, error) {
 		cfg.gauge(r.gauge)
 	}
 	r.injector = newInjector(r.scn, cfg.Target, cfg.AdminURL, cfg.TimeScale, r.clock, cfg.observer)
-	if cfg.transport == nil || cfg.observer != nil {
+	if cfg.transport == nil && cfg.dial == nil || cfg.observer != nil {
 		r.observer = newObserver(&cfg, r.scn, target, admin, r.clock, r.col.abort)
 	}
 	return r, nil
@@ -222,14 +221,19 @@ func parseTarget(what, text, example string) (*url.URL, error) {
 
 func (r *run) clock() time.Duration { return time.Since(r.began) }
 
-// knock finds out whether anybody listens, because a report full of refused connections helps nobody.
-func (r *run) knock(ctx context.Context) error {
+// address is where the target listens.
+func (r *run) address() string {
 	port := r.target.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[r.target.Scheme]
 	}
+	return net.JoinHostPort(r.target.Hostname(), port)
+}
+
+// knock finds out whether anybody listens, because a report full of refused connections helps nobody.
+func (r *run) knock(ctx context.Context) error {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
+	conn, err := dialer.DialContext(ctx, "tcp", r.address())
 	if err != nil {
 		return fmt.Errorf("reach target %s: %w", r.target, err)
 	}
@@ -261,44 +265,22 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	if r.injector != nil {
 		wg.Go(func() { r.injector.run(watching) })
 	}
-	a := &attack{agenda: r.agenda, users: r.ex.users, exchange: r.ex, began: r.began, perResult: r.answered}
-	a.run(inside)
+	r.send(inside)
 	ended := r.clock()
 	stop()
 	if r.observer != nil {
 		r.observer.finish(inside.Err() != nil)
 	}
 	wg.Wait()
-	for _, f := range r.closes {
-		f()
-	}
 	r.col.finish(ended)
 	return r.result(ended, context.Cause(inside))
 }
 
 // people makes the users and puts them on the agenda.
 func (r *run) people(ctx context.Context) {
-	base := r.cfg.transport
-	if base == nil && !r.scn.PerUser {
-		t := newTransport(len(r.ex.users))
-		base = t
-		r.closes = append(r.closes, t.CloseIdleConnections)
-	}
-	if r.cfg.transport == nil && slices.ContainsFunc(r.scn.steps, func(st *Step) bool { return st.Slow != nil }) {
-		t := newSlowTransport(len(r.ex.users))
-		r.ex.slow = t
-		r.closes = append(r.closes, t.CloseIdleConnections)
-	}
 	for i := range r.ex.users {
 		u := newUser(i, r.shared, r.cfg.Seed)
-		u.skipped = r.col.skip
-		transport := base
-		if transport == nil {
-			t := newTransport(1)
-			transport = t
-			r.closes = append(r.closes, t.CloseIdleConnections)
-		}
-		r.ex.attach(ctx, u, transport)
+		u.skipped, u.ctx = r.col.skip, ctx
 		r.ex.users[i] = u
 		if r.scn.Users == nil {
 			r.agenda.free = append(r.agenda.free, u)
@@ -312,24 +294,55 @@ func (r *run) people(ctx context.Context) {
 	}
 }
 
-// answered takes a result and sends the user on its way.
-func (r *run) answered(u *user, sent time.Duration) {
-	first := r.scn.Arrivals != nil && u.step == 0 && u.repeat == 0
-	r.col.add(u, sent, first)
-	at := u.next()
-	if u.advance() {
-		r.agenda.push(u, at)
+// send sends all requests: by a crew, or where that cannot, over TLS, by vegeta and net/http.
+func (r *run) send(ctx context.Context) {
+	if r.crewCan() {
+		c := &crew{
+			agenda: r.agenda, ex: r.ex, wires: r.wires(newDialer()), slow: r.wires(newSlowDialer()),
+			perUser: r.scn.PerUser, after: r.answered,
+		}
+		c.run(ctx)
 		return
 	}
+	for _, f := range r.ex.connect(ctx, r.cfg.transport, r.scn.PerUser) {
+		defer f()
+	}
+	a := &attack{agenda: r.agenda, users: r.ex.users, exchange: r.ex, began: r.began, after: r.answered}
+	a.run(ctx)
+}
+
+// crewCan tells whether the target is one for a crew. Host names that are not ASCII, and zones of addresses, stand in a
+// request otherwise than in a URL.
+func (r *run) crewCan() bool {
+	host := r.target.Host
+	return r.cfg.transport == nil && r.target.Scheme == "http" &&
+		!strings.ContainsFunc(host, func(c rune) bool { return c > '~' || c == '%' })
+}
+
+func (r *run) wires(d *net.Dialer) *wires {
+	ls := &wires{
+		dial: d.DialContext, addr: r.address(), began: r.began, clock: r.clock, opened: &r.ex.opened, open: map[*wire]struct{}{},
+	}
+	if r.cfg.dial != nil {
+		ls.dial = r.cfg.dial
+	}
+	return ls
+}
+
+// answered counts what u has and returns when it asks again, or that it does not: the visitor leaves, the user goes home.
+func (r *run) answered(u *user, sent time.Duration) (at time.Duration, back bool) {
+	first := r.scn.Arrivals != nil && u.step == 0 && u.repeat == 0
+	r.col.add(u, sent, first)
+	at = u.next()
+	if u.advance() {
+		return at, true
+	}
 	if r.scn.Users == nil {
-		r.agenda.leave(u)
-		return
+		return 0, false
 	}
 	u.begin()
 	// Where the curve falls, the users above it rest until it rises again, and go home when it never does.
-	if at, ok := r.scn.Users.curve.reaches(float64(u.identity), at); ok {
-		r.agenda.push(u, at)
-	}
+	return r.scn.Users.curve.reaches(float64(u.identity), at)
 }
 
 // present is how many users or visitors there are at t.

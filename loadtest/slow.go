@@ -32,8 +32,15 @@ const slowReceive = 8 << 10
 // newSlowTransport returns a transport whose connections hold little that was not read.
 func newSlowTransport(conns int) *http.Transport {
 	t := newTransport(conns)
-	t.DialContext = (&net.Dialer{KeepAlive: 30 * time.Second, Control: receiveLittle}).DialContext
+	t.DialContext = newSlowDialer().DialContext
 	return t
+}
+
+// newSlowDialer is newDialer for connections that hold little that was not read.
+func newSlowDialer() *net.Dialer {
+	d := newDialer()
+	d.Control = receiveLittle
+	return d
 }
 
 // A slowBody reads at the reader's pace.

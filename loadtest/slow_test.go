@@ -83,11 +83,11 @@ func TestSlowReaderBlocksTheServer(t *testing.T) {
 			return
 		}
 		control := http.NewResponseController(w)
-		for range 16 { // 1 MiB
+		for range 16 { // 160 KiB, which the buffers of an ordinary connection hold
 			if err := control.SetWriteDeadline(time.Now().Add(time.Duration(patience.Load()))); err != nil {
 				t.Error(err)
 			}
-			_, err := w.Write([]byte(strings.Repeat("x", 64<<10-1) + "\n"))
+			_, err := w.Write([]byte(strings.Repeat("x", 10<<10-1) + "\n"))
 			if err == nil {
 				err = control.Flush()
 			}
@@ -120,10 +120,10 @@ func TestSlowReaderBlocksTheServer(t *testing.T) {
 	}
 	const last = "stream: {last: done}"
 	f("who reads is served", last, OK, true)
-	f("who reads slowly is not", last+", read_rate: 256KiB/s", RefusedSlowReader, false)
+	f("who reads slowly is not", last+", read_rate: 32KiB/s", RefusedSlowReader, false)
 	f("who pauses is not", last+", read_pause: 300ms", RefusedSlowReader, false)
 	f("as it should be", last+", read_pause: 300ms, slow_reader: refused", OK, false)
-	f("of no stream", "read_rate: 256KiB/s", RefusedSlowReader, false)
+	f("of no stream", "read_rate: 32KiB/s", RefusedSlowReader, false)
 	f("slow enough to be served", last+", read_rate: 100MiB/s", OK, true)
 	f("served and should not be", last+", read_rate: 100MiB/s, slow_reader: refused", WrongAnswer, true)
 }

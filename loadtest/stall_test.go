@@ -55,12 +55,15 @@ func near(t *testing.T, what string, got, want, percent float64) {
 // A load tester that waits with its next request until the last one is answered sees the stall once per connection and
 // reports a p99 of 7 ms where visitors waited 906 ms. Both models must tell the truth.
 func TestStall(t *testing.T) {
-	t.Run("arrivals", func(t *testing.T) { stallOfArrivals(t, 10_000) })
-	t.Run("arrivals capped at 10", func(t *testing.T) { stallOfArrivals(t, 10) })
-	t.Run("users", func(t *testing.T) { stallOfUsers(t) })
+	vegeta := func(testing.TB, fakeServer) func(*Config) { return func(*Config) {} }
+	for name, road := range map[string]func(testing.TB, fakeServer) func(*Config){"crew": crewed, "vegeta": vegeta} {
+		t.Run(name+", arrivals", func(t *testing.T) { stallOfArrivals(t, 10_000, road) })
+		t.Run(name+", arrivals capped at 10", func(t *testing.T) { stallOfArrivals(t, 10, road) })
+		t.Run(name+", users", func(t *testing.T) { stallOfUsers(t, road) })
+	}
 }
 
-func stallOfArrivals(t *testing.T, visitors int) {
+func stallOfArrivals(t *testing.T, visitors int, road func(testing.TB, fakeServer) func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
 		var truth []time.Duration
 		for n := 1; n <= 200*60; n++ {
@@ -70,7 +73,7 @@ func stallOfArrivals(t *testing.T, visitors int) {
 		r := virtual(context.Background(), t, `
 duration: 60s
 arrivals: {rate: 200/s, max_visitors: 10000}
-`+oneStep, server.serve, func(c *Config) { c.Scenario.Arrivals.MaxVisitors = visitors })
+`+oneStep, server.serve, road(t, server.serve), func(c *Config) { c.Scenario.Arrivals.MaxVisitors = visitors })
 		got := r.Total.Response
 		// The last arrival is due at the very end, and so not sent.
 		if r.Total.Completed != 200*60-1 || r.Total.OK != r.Total.Completed {
@@ -88,14 +91,14 @@ arrivals: {rate: 200/s, max_visitors: 10000}
 	})
 }
 
-func stallOfUsers(t *testing.T) {
+func stallOfUsers(t *testing.T, road func(testing.TB, fakeServer) func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &stallServer{began: time.Now()}
 		r := virtual(context.Background(), t, `
 duration: 60s
 users: {count: 60}
 think: {min: 200ms, max: 400ms}
-`+oneStep, server.serve)
+`+oneStep, server.serve, road(t, server.serve))
 		if got, want := r.Total.Completed, int64(len(server.times)); got != want {
 			t.Errorf("completed %d, the server saw %d", got, want)
 		}

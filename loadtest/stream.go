@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,7 +178,7 @@ func (l *lineScan) lastHead() string {
 const streamRoom = 4 << 10
 
 // readStream reads an answer line by line.
-func (x *exchange) readStream(u *user, answer *http.Response) {
+func (x *exchange) readStream(u *user, a incoming) {
 	c := &u.call
 	c.came, c.head = headCame, x.clock()
 	room, _ := x.rooms.Get().(*[streamRoom]byte)
@@ -187,14 +186,14 @@ func (x *exchange) readStream(u *user, answer *http.Response) {
 		room = new([streamRoom]byte)
 	}
 	defer x.rooms.Put(room)
-	s, right := c.step.Stream, c.step.Expect.accepts(answer.StatusCode)
-	scan := newLineScan(c.step.marks, strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream"))
-	size, err := scan.read(answer.Body, room[:], func() {
+	s, right := c.step.Stream, c.step.Expect.accepts(a.status)
+	scan := newLineScan(c.step.marks, a.events)
+	size, err := scan.read(a.body, room[:], func() {
 		if right { // an error's page has lines as well
 			c.came, c.firstLine = lineCame, x.clock()
 		}
 	})
-	x.finished(u, answer.StatusCode, nil, size, err)
+	x.finished(u, a.status, nil, size, err)
 	if err != nil {
 		if c.kind == Incomplete {
 			c.detail += fmt.Sprintf(", after %d lines and %d bytes", scan.lines, size)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -13,16 +14,25 @@ import (
 
 // shared is what all users of one run have in common.
 type shared struct {
-	id      string // of the run, in templates
-	worker  Worker
-	scn     *Scenario
-	base    string // the target's URL, without a slash at its end
-	weights []int  // of the flows, added up
-	cursors []atomic.Uint64
+	id             string // of the run, in templates
+	worker         Worker
+	scn            *Scenario
+	base           string        // the target's URL, without a slash at its end
+	host, basePath string        // of base, as they stand in a request
+	plans          []requestPlan // by the step's index
+	weights        []int         // of the flows, added up
+	cursors        []atomic.Uint64
 }
 
+// newShared wants a base that parseTarget would take.
 func newShared(scn *Scenario, base, id string) *shared {
 	s := &shared{id: id, scn: scn, base: base, cursors: make([]atomic.Uint64, len(scn.feeders))}
+	if target, err := url.Parse(base); err == nil {
+		s.host, s.basePath = target.Host, target.EscapedPath()
+	}
+	for _, st := range scn.steps {
+		s.plans = append(s.plans, newRequestPlan(scn, st, s.host))
+	}
 	sum := 0
 	for _, f := range scn.Flows {
 		sum += f.Weight
@@ -39,7 +49,8 @@ type user struct {
 	run       *shared
 	rng       *rand.Rand
 	transport http.RoundTripper
-	ctx       context.Context // ends with the run; carries the user's connection trace
+	ctx       context.Context // ends with the run; for net/http it carries the user's connection trace
+	wire      *wire           // of a crew's user with a wire of its own, while it thinks
 
 	identity  int // from 1
 	iteration int // flows begun
@@ -63,7 +74,7 @@ type call struct {
 	status   int // of the answer; 0 without a whole one
 	bytes    int64
 	detail   string // the error's or the fault's text
-	conns    int    // connections it was sent on; more than one when net/http sent it again
+	conns    int    // connections it was sent on; more than one when it had to be sent again
 
 	came            stage         // of a stream
 	head, firstLine time.Duration // when they had come, since the run began
@@ -187,30 +198,31 @@ type request struct {
 	body        []byte
 }
 
-// prepare makes the user's next request and starts a call for it.
-func (u *user) prepare() request {
+// open starts a call for the user's next request.
+func (u *user) open() *Step {
 	st := u.flow.Steps[u.step]
 	u.call = call{step: st, due: u.call.due, held: u.call.held, kind: BadRequest, detail: "the request could not be made from its template"}
 	for _, t := range st.takes {
 		u.captures[t.capture].clear()
 	}
+	return st
+}
+
+// prepare makes the user's next request for vegeta and starts a call for it.
+func (u *user) prepare() request {
+	st := u.open()
+	p := u.plan()
 	target := append(make([]byte, 0, 256), u.run.base...)
 	target = append(st.path.append(target, u), u.label...)
-	r := request{method: st.Method, url: string(target), header: make(http.Header, 4)}
-	r.header["User-Agent"] = []string{"tomehub-loadtest/1"}
-	if id := u.run.scn.Identity; id.Header != "" {
-		r.header[id.Header] = []string{id.value.render(u)}
+	r := request{method: st.Method, url: string(target), header: make(http.Header, 2+len(p.fields))}
+	if host := p.host.render(u); host != u.run.host {
+		r.header["Host"] = []string{host}
 	}
+	r.header["User-Agent"] = []string{p.agent.render(u)}
 	if len(st.body.parts) > 0 {
 		r.body = st.body.append(make([]byte, 0, st.body.room()), u)
-		if st.isJSON {
-			r.header["Content-Type"] = []string{"application/json"}
-		}
 	}
-	for _, h := range u.run.scn.headers {
-		r.header[h.key] = []string{h.value.render(u)}
-	}
-	for _, h := range st.headers {
+	for _, h := range p.fields {
 		r.header[h.key] = []string{h.value.render(u)}
 	}
 	return r

@@ -24,6 +24,18 @@ type ScalePoint struct {
 	Load     float64 `json:"load"` // users, or arrivals per second
 	InFlight float64 `json:"in_flight"`
 	Rate     float64 `json:"rate_per_s"`
+	Requests int64   `json:"requests,omitempty"` // that it rests on; 0 counts as very many
+}
+
+// leastNoise is the relative error of a rate that no number of requests takes away: the machine's, and the law's own.
+const leastNoise = 0.03
+
+// weight is what the point counts for in a fit: a rate of n requests is uncertain by about 1/√n.
+func (p ScalePoint) weight() float64 {
+	if p.Requests == 0 {
+		return 1
+	}
+	return leastNoise * leastNoise / (leastNoise*leastNoise + 1/float64(p.Requests))
 }
 
 // An Estimate is a value and where it lies with 95 % likelihood.
@@ -38,8 +50,8 @@ type Scalability struct {
 	Lambda     Estimate `json:"lambda_per_s"` // requests per second of one alone
 	Contention Estimate `json:"contention"`   // σ
 	Coherency  Estimate `json:"coherency"`    // κ
-	// Peak is n*, in requests at a time, and PeakRate the throughput there. Both are nil when throughput has no peak; the
-	// High of Peak is 0 when the points allow that there is none.
+	// Peak is n*, in requests at a time, and PeakRate the throughput there. Both are nil when throughput has no peak; a
+	// High of 0, as that of Ceiling, says that the points allow that there is no end.
 	Peak     *Estimate `json:"peak_in_flight,omitempty"`
 	PeakRate *Estimate `json:"peak_rate_per_s,omitempty"`
 	// Ceiling is λ/σ, which throughput comes near to and never reaches. It is nil when there is a peak, or no contention.
@@ -74,21 +86,31 @@ func (l law) peak() float64 {
 	return max(1, math.Sqrt(max(0, l.a-l.b)/l.c))
 }
 
-// fitLaw finds the law that is nearest to the points, by least squares of the relative error of the rate. weights has one
-// for each point.
+// most is the throughput at the peak or, where there is none, that which more load comes near to; +Inf when it has no end.
+func (l law) most() float64 {
+	switch {
+	case l.c > 0:
+		return l.rate(l.peak())
+	case l.b > 0:
+		return 1 / l.b
+	}
+	return math.Inf(1)
+}
+
+// fitLaw finds the law that is nearest to the points, by least squares of the relative error of the rate, weighted.
 //
 // With the law in its linear form this is a least-squares problem of three parameters that may not fall below 0; its
 // solution is the best of those of the seven ways in which some of them are 0, so it is found without starting values
 // and without a local minimum to get stuck in. Relative errors of the rate are, to first order, relative errors of n/X;
 // the reweighting makes them so around the fitted curve instead of around noisy points.
-func fitLaw(points []ScalePoint, weights []float64) (law, bool) {
+func fitLaw(points []ScalePoint) (law, bool) {
 	scale := make([]float64, len(points)) // what one unit of error stands for
 	for i, p := range points {
 		scale[i] = p.InFlight / p.Rate
 	}
 	var best law
 	for range 5 {
-		found, ok := nonNegative(points, weights, scale)
+		found, ok := nonNegative(points, scale)
 		if !ok {
 			return law{}, false
 		}
@@ -101,7 +123,7 @@ func fitLaw(points []ScalePoint, weights []float64) (law, bool) {
 }
 
 // nonNegative is the weighted least-squares solution with no parameter below 0.
-func nonNegative(points []ScalePoint, weights, scale []float64) (law, bool) {
+func nonNegative(points []ScalePoint, scale []float64) (law, bool) {
 	// The columns are scaled to the largest n, because n² and 1 in one matrix lose digits.
 	most := 1.0
 	for _, p := range points {
@@ -112,7 +134,7 @@ func nonNegative(points []ScalePoint, weights, scale []float64) (law, bool) {
 	for i, p := range points {
 		n := p.InFlight
 		row := [4]float64{units[0], units[1] * others(n), units[2] * n * others(n), n / p.Rate}
-		w := weights[i] / (scale[i] * scale[i])
+		w := p.weight() / (scale[i] * scale[i])
 		for j := range 3 {
 			for k := range 4 {
 				m[j][k] += w * row[j] * row[k]
@@ -130,7 +152,7 @@ func nonNegative(points []ScalePoint, weights, scale []float64) (law, bool) {
 		e := 0.0
 		for i, p := range points {
 			d := (p.InFlight/p.Rate - l.response(p.InFlight)) / scale[i]
-			e += weights[i] * d * d
+			e += p.weight() * d * d
 		}
 		if e < least {
 			best, least, found = l, e, true
@@ -196,8 +218,7 @@ func fitScalability(points []ScalePoint, seed uint64) *Scalability {
 	if distinct(points) < 3 {
 		return nil
 	}
-	ones := slices.Repeat([]float64{1}, len(points))
-	l, ok := fitLaw(points, ones)
+	l, ok := fitLaw(points)
 	if !ok {
 		return nil
 	}
@@ -220,7 +241,6 @@ func wildDraws(points []ScalePoint, l law, residuals []float64, seed uint64) []l
 	rng := rand.New(rand.NewPCG(seed, 0x05e1))
 	free := max(float64(len(points)-3), 1)
 	enlarge := math.Sqrt(float64(len(points))/free) * student(free) / normal975
-	ones := slices.Repeat([]float64{1}, len(points))
 	moved := slices.Clone(points)
 	draws := make([]law, 0, uslDraws)
 	for range uslDraws {
@@ -231,7 +251,7 @@ func wildDraws(points []ScalePoint, l law, residuals []float64, seed uint64) []l
 			}
 			moved[i].Rate = l.rate(p.InFlight) * max(0.05, 1+r)
 		}
-		if d, ok := fitLaw(moved, ones); ok {
+		if d, ok := fitLaw(moved); ok {
 			draws = append(draws, d)
 		}
 	}
@@ -258,10 +278,16 @@ func (s *Scalability) estimate(l law) {
 		if math.IsInf(peak.High, 0) {
 			peak.High = 0
 		}
-		rate := s.spread(l.rate(n), func(d law) float64 { return d.rate(min(d.peak(), 1e12)) })
+		rate := s.spread(l.rate(n), law.most)
+		if math.IsInf(rate.High, 0) {
+			rate.High = 0
+		}
 		s.Peak, s.PeakRate = &peak, &rate
 	} else if l.b > 0 {
-		ceiling := s.spread(1/l.b, func(d law) float64 { return d.rate(min(d.peak(), 1e12)) })
+		ceiling := s.spread(1/l.b, law.most)
+		if math.IsInf(ceiling.High, 0) {
+			ceiling.High = 0
+		}
 		s.Ceiling = &ceiling
 	}
 }

@@ -134,10 +134,22 @@ func TestScalabilityDoubts(t *testing.T) {
 	l := newLaw(10, 0.05, 0.001)
 	f("nothing", "", nil)
 	f("two loads", "", scalePoints(l, 0, nil, 1, 1.01, 50))
-	f("no time, no rate", "", []ScalePoint{{1, 0, 5}, {2, 2, 0}, {3, math.Inf(1), 5}, {4, math.NaN(), 5}})
+	f("no time, no rate", "", []ScalePoint{{InFlight: 0, Rate: 5}, {InFlight: 2, Rate: 0}, {InFlight: math.Inf(1), Rate: 5}, {InFlight: math.NaN(), Rate: 5}})
 	f("five points", "it has 5 points, a fit needs 6", scalePoints(l, 0, nil, 1, 5, 10, 20, 50, 50.5))
 	f("close together", "less than 4-fold", scalePoints(l, 0, nil, 10, 12, 14, 16, 18, 20, 39))
 	f("no point beyond the peak", "lies beyond the last point, at 20", scalePoints(l, 0, nil, 1, 2, 4, 8, 10, 20))
+	// A point of ten requests that is far off moves the law less than one of thousands.
+	off := func(requests int64) float64 {
+		points := scalePoints(l, 0, nil, 1, 2, 5, 10, 20, 50)
+		for i := range points {
+			points[i].Requests = 10_000
+		}
+		points[0].Rate, points[0].Requests = points[0].Rate/2, requests
+		return fitScalability(points, 1).Lambda.Value
+	}
+	if few, many := off(10), off(10_000); few < 9.5 || many > 9 {
+		t.Errorf("λ is %v with few requests that are off, %v with many; it is 10", few, many)
+	}
 	// A pool of eight places: in proportion up to eight, flat beyond.
 	var bend []ScalePoint
 	for _, n := range []float64{1, 2, 4, 6, 8, 12, 16, 32, 64} {

@@ -65,7 +65,11 @@ func ReadSaved(name string, r io.Reader) (*Result, error) {
 	case strings.HasPrefix(text, `{"attack"`):
 		decode = jsonLines(in)
 	case text[0] == '{':
-		return ReadResult(name, in)
+		r, err := ReadResult(in)
+		if err != nil {
+			return nil, fmt.Errorf("read result %s: %w", name, err)
+		}
+		return r, nil
 	case isDigits(text[:min(len(text), 8)]):
 		decode = vegeta.NewCSVDecoder(in)
 	default:

@@ -149,14 +149,16 @@ func TestReadSavedRefuses(t *testing.T) {
 	}
 	f("", "is empty")
 	f("hello", "result 1: ")
-	f("{}", "is no result of 'tomehub loadtest run'")
+	f("{}", "it names no scenario")
 	f("{\n\"scenario\": \"a\",\n\"windows\": [}", "line 3")
 	f("{\n\"schema_version\": 1, \"scenario\": \"a\",\n\"windows\": 7}", "line 3")
-	f(`{"scenario": "a", "schema_version": 2}`, "has schema version 2, this program reads 1")
-	f(`{"scenario": "a", "schema_version": 1, "started_at": "2026-01-01T00:00:00Z", "measured_s": -1}`, "measured_s is -1")
-	f(`{"scenario": "a", "schema_version": 1, "started_at": "2026-01-01T00:00:00Z", "windows": [{"start_s": 1e300, "length_s": 1}]}`, "start_s is 1e+300")
-	f(`{"scenario": "a", "schema_version": 1, "started_at": "2026-01-01T00:00:00Z", "windows": [{"start_s": 0, "length_s": 0}]}`, "length_s is 0")
-	f(`{"scenario": "a", "schema_version": 1, "started_at": "2026-01-01T00:00:00Z", "total": {"kinds": {"ok": -5}}}`, "count of ok is -5")
+	const head = `{"scenario": "a", "schema_version": 1, "time_scale": 1, `
+	f(`{"scenario": "a", "schema_version": 2}`, "of version 2, this program reads version 1")
+	f(head+`"measured_s": -1}`, "it measured for -1 s")
+	f(head+`"windows": [{"start_s": 1e300, "length_s": 1}]}`, "window 0: it begins at 1e+300 s")
+	f(head+`"windows": [{"start_s": 0, "length_s": 0}]}`, "lasts 0 s")
+	f(head+`"total": {"kinds": {"ok": -5}}}`, "it has -5 requests that ended as ok")
+	f(head+`"steps": [{"step": "x", "rate_per_s": -1}]}`, "step x: it has -1 requests/s")
 	f(`{"attack": "a", "timestamp": "2026-01-01T00:00:00Z", "latency": -5}`+"\n", "result 1: began")
 	f("1700000000,200\n", "wrong number of fields")
 }

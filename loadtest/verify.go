@@ -20,7 +20,7 @@ const VerifyVersion = 1
 
 // VerifyConfig says which lines of the plan's checklists to check, and on what.
 type VerifyConfig struct {
-	// Phases are some of A, B, C and D; none is all that this version has: A, B and C.
+	// Phases are some of A, B, C and D; none is all of them, of D as far as this version has it.
 	Phases []string
 	// Binary is the tomehub program, started as the servers that the checks want.
 	Binary string
@@ -88,11 +88,12 @@ const (
 	reasonInterrupted = "interrupted before its turn"
 )
 
-// A verifyCheck is one line of the table. Without run it is of a later version, or, with parts, sums those up.
+// A verifyCheck is one line of the table. Without run it sums its parts up, unless it is of a later version.
 type verifyCheck struct {
 	id, plan, reading, did string
 	bench                  string // name of the server it runs on; checks of one bench run one after the other
 	target                 bool   // a server that is not ours will do
+	later                  bool   // of a later version
 	run                    func(context.Context, *bench) (finding, error)
 }
 
@@ -184,17 +185,17 @@ func (cfg *VerifyConfig) lines(began time.Time) *VerifyResult {
 		Target: cfg.Target, Phases: cfg.Phases, Lines: []VerifyLine{},
 	}
 	if len(cfg.Phases) == 0 {
-		out.Phases = []string{"A", "B", "C"}
+		out.Phases = []string{"A", "B", "C", "D"}
 	}
 	for _, c := range verifyChecks() {
 		chosen := slices.Contains(out.Phases, c.phase())
-		if !chosen && len(cfg.Phases) > 0 {
+		if !chosen {
 			continue
 		}
 		l := VerifyLine{ID: c.id, Phase: c.phase(), Plan: c.plan, Reading: c.reading, Did: c.did, Status: Undecided, Asked: chosen}
 		switch {
-		case c.run == nil && c.phase() == "D":
-			l.Status, l.Reason = NotRun, reasonNotHere
+		case c.later:
+			l.Status, l.Reason, l.Asked = NotRun, reasonNotHere, len(cfg.Phases) > 0
 		case cfg.Target != "" && !c.target && !c.rollUp():
 			l.Status, l.Reason, l.Asked = NotRun, reasonOwnServer, false
 		default:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // planLines are the plan's checklist lines, each with words of it: five of every task but B1, whose four questions and
-// deliverable stand for a checklist, and the tasks themselves.
+// deliverable stand for a checklist; lines of our own for D1 and D4, of which the plan has the names alone; and the tasks themselves.
 const planLines = `A1 pool to 40;A1.1 max=40;A1.2 startup logs;A1.3 queries still work;A1.4 after 30s;A1.5 50% latency
 A2 memory monitoring;A2.1 psutil;A2.2 valid data;A2.3 periodic memory checks;A2.4 >70%;A2.5 >85%
 A3 rate limiting;A3.1 slowapi;A3.2 429 responses;A3.3 Per-endpoint;A3.4 environment variables;A3.5 Retry-After
@@ -25,7 +26,9 @@ B4 pagination;B4.1 validated;B4.2 Total count;B4.3 Offset/limit;B4.4 has_next;B4
 C1 read/write pools;C1.1 Two pools;C1.2 Read: 5-50, Write: 2-10;C1.3 use read pool;C1.4 use write pool;C1.5 combined load
 C2 Stream backpressure;C2.1 max capacity;C2.2 100th;C2.3 101st;C2.4 heavy streaming;C2.5 stream count
 C3 auto-restart;C3.1 starts and monitors;C3.2 75%;C3.3 85%;C3.4 exits cleanly;C3.5 show status
-D1 Prometheus;D2 Grafana;D3 AlertManager;D4 Circuit breaker metrics`
+D1 Prometheus;D1.1 served;D1.2 Every metric;D1.3 move;D1.4 bounded;D1.5 agree
+D2 Grafana;D3 AlertManager
+D4 Circuit breaker metrics;D4.1 State;D4.2 Transitions;D4.3 by result`
 
 func TestVerifyHasEveryLine(t *testing.T) {
 	var want, got []string
@@ -34,7 +37,7 @@ func TestVerifyHasEveryLine(t *testing.T) {
 		id, words, _ := strings.Cut(line, " ")
 		want, plan[id] = append(want, id), words
 	}
-	if len(want) != 45+5+14 {
+	if len(want) != 45+5+8+14 {
 		t.Fatalf("%d lines", len(want))
 	}
 	for _, c := range verifyChecks() {
@@ -131,6 +134,51 @@ func TestVerifyInterrupted(t *testing.T) {
 	if _, err := Verify(t.Context(), VerifyConfig{Binary: "/nonexistent/tomehub"}); err == nil {
 		t.Error("a program that is not there starts")
 	}
+}
+
+// The checks of metrics pass for a server that tells them rightly, and see what is wrong with one that does not.
+func TestMetricsAreRead(t *testing.T) {
+	const good = `# HELP tomehub_circuit_breaker_state s
+# TYPE tomehub_circuit_breaker_state gauge
+tomehub_circuit_breaker_state{name="database",state="closed"} 1
+tomehub_circuit_breaker_state{name="database",state="half_open"} 0
+tomehub_circuit_breaker_state{name="database",state="open"} 0
+# TYPE tomehub_stream_wait_seconds histogram
+tomehub_stream_wait_seconds_bucket{le="+Inf"} 3
+tomehub_stream_wait_seconds_sum 0.5
+tomehub_stream_wait_seconds_count 3
+`
+	f := func(why, text, state string) {
+		t.Helper()
+		s, err := parseMetrics([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.breakerState("database"); got != state || s.values["tomehub_stream_wait_seconds{}"] != 3 || !slices.Equal(s.breakerNames(), []string{"database"}) {
+			t.Errorf("%s: %q, want %q; %v", why, got, state, s.values)
+		}
+	}
+	f("closed", good, "closed")
+	f("in two states", strings.Replace(good, `"open"} 0`, `"open"} 1`, 1), "")
+	f("in none", strings.Replace(good, `"closed"} 1`, `"closed"} 0`, 1), "")
+	f("coded as a number", strings.Replace(good, `"closed"} 1`, `"closed"} 2`, 1), "")
+	f("a state is missing", strings.Replace(good, `tomehub_circuit_breaker_state{name="database",state="open"} 0`+"\n", "", 1), "")
+	if _, err := parseMetrics([]byte("{}")); err == nil {
+		t.Error("JSON is read as metrics")
+	}
+}
+
+// FuzzMetrics reads what a foreign server may send.
+func FuzzMetrics(f *testing.F) {
+	f.Add([]byte("# TYPE a counter\na{b=\"c\"} 1\n"))
+	f.Add([]byte("tomehub_circuit_breaker_state{name=\"database\",state=\"open\"} 1\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if s, err := parseMetrics(data); err == nil {
+			for _, name := range s.breakerNames() {
+				s.breakerState(name)
+			}
+		}
+	})
 }
 
 func TestIsScan(t *testing.T) {

@@ -38,6 +38,8 @@ var benches = map[string]benchSpec{
 	"cache":   {args: slices.Concat([]string{"--phase", "B", "--cache-ttl-content", "2s", "--log-level", "debug"}, unlimited)},
 	"details": {args: slices.Concat([]string{"--phase", "B", "--query-cache=false"}, unlimited)},
 	"C":       {args: slices.Concat([]string{"--phase", "C"}, unlimited)},
+	"D":       {args: slices.Concat([]string{"--phase", "D"}, unlimited)},
+	"breaker": {args: slices.Concat([]string{"--phase", "D", "--lab", "--breaker-open", "200ms", "--query-cache=false"}, unlimited)},
 	"streams": {none: true},
 	"restart": {args: []string{"--phase", "C", "--lab", "--memory-warning", "75", "--memory-interval", "100ms", "--log-level", "debug"}},
 	"leaving": {none: true},
@@ -60,6 +62,7 @@ type bench struct {
 	sent          profiled         // and what was sent meanwhile
 	streams       *streamsSeen     // what the flood of streams showed, once
 	left          *leftSeen        // what the restart showed, once
+	broken        *breakerSeen     // what an outage of the database showed, once
 }
 
 // fill makes the demo library that all servers get a copy of.

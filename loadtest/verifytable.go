@@ -118,11 +118,23 @@ func phaseCLines() []*verifyCheck {
 }
 
 // Of D4 the states are there (/api/health/circuit-breaker), the metrics are not.
+// readingD is how all of phase D's lines came about.
+const readingD = "the plan has no checklist of this task; the line is what it needs to be of use"
+
 func phaseDLines() []*verifyCheck {
 	return []*verifyCheck{
-		{id: "D1", plan: "Prometheus metrics", did: "nothing"},
-		{id: "D2", plan: "Grafana dashboards", did: "nothing"},
-		{id: "D3", plan: "AlertManager rules", did: "nothing"},
-		{id: "D4", plan: "Circuit breaker metrics", did: "nothing", reading: "the breakers' states are in /api/health/circuit-breaker; as metrics they are not"},
+		rollUp("D1", "Prometheus metrics"),
+		{id: "D1.1", plan: "Metrics are served for Prometheus", bench: "D", target: true, run: metricsServed, did: "scraped /metrics of the admin listener, and looked for it on the public one", reading: readingD},
+		{id: "D1.2", plan: "Every metric of the plan is there", bench: "D", target: true, run: metricsNamed, did: "looked for each family, its labels and its help", reading: readingD},
+		{id: "D1.3", plan: "Metrics move with what happens", bench: "D", target: true, run: metricsMove, did: "sent the same new search twice between two scrapes", reading: readingD},
+		{id: "D1.4", plan: "Labels are bounded", bench: "D", target: true, run: metricsBounded, did: "invented paths and methods, and counted the series", reading: readingD},
+		{id: "D1.5", plan: "Metrics and health routes agree", bench: "D", target: true, run: metricsAgree, did: "held /metrics against /api/health/pools and /streams", reading: readingD},
+
+		{id: "D2", plan: "Grafana dashboards", did: "nothing", later: true},
+		{id: "D3", plan: "AlertManager rules", did: "nothing", later: true},
+		rollUp("D4", "Circuit breaker metrics"),
+		{id: "D4.1", plan: "State of each breaker", bench: "D", target: true, run: breakersTold, did: "read the breakers' states from /metrics: exactly one of three is 1", reading: readingD},
+		{id: "D4.2", plan: "Transitions are counted", bench: "breaker", run: breakerTransitions, did: "took the database away (lab) for 1.5 s and searched on until the breaker had opened and closed", reading: readingD},
+		{id: "D4.3", plan: "Calls are counted by result", bench: "breaker", run: breakerCalls, did: "looked at the same outage", reading: readingD},
 	}
 }

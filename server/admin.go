@@ -39,6 +39,7 @@ func (s *Server) adminServer(work context.Context) *http.Server {
 // AdminHandler returns the operator's routes without a listener, for tests and for embedding.
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", s.adminMetrics)
 	mux.HandleFunc("GET /statements", s.adminStatements)
 	mux.HandleFunc("GET /routes", s.adminRoutes)
 	mux.HandleFunc("GET /limits", s.adminLimits)
@@ -60,7 +61,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.adminAnswer(w, http.StatusNotFound, errorBody{Error: "no_such_route",
-			Detail: "the admin listener has GET /statements, /routes, /limits, /ingests, /circuit-breakers, /memory, /health and /debug/pprof/, GET and PUT /loglevel"})
+			Detail: "the admin listener has GET /metrics, /statements, /routes, /limits, /ingests, /circuit-breakers, /memory, /health and /debug/pprof/, GET and PUT /loglevel"})
 	})
 	// A page in the operator's browser must not change the log level.
 	return http.NewCrossOriginProtection().Handler(mux)

@@ -105,7 +105,7 @@ type doubleHouse struct {
 }
 
 func (h *doubleHouse) deps() Deps {
-	return Deps{Library: h.library, Pools: h.pools.Stats, Statements: h.store.Statements, Cache: func() any { return h.library.CacheStats() }}
+	return Deps{Library: h.library, Pools: h.pools.Stats, Statements: h.store.Statements, Cache: h.library.CacheStats}
 }
 
 // twinAnswer is what both said to one request.

@@ -26,6 +26,23 @@ type departure struct {
 	listener  *listener
 	accepting <-chan struct{} // closed when api no longer accepts
 	cut       context.CancelCauseFunc
+
+	operator *http.Server
+	admin    net.Listener // nil without one
+}
+
+// yieldAdmin leaves the admin listener's socket to the successor, which accepts from it too: a
+// scraper that met now this process and now that one would take the older counts for a leap of
+// the younger. Its connections end with their next answer.
+func (d departure) yieldAdmin() error {
+	if d.admin == nil {
+		return nil
+	}
+	d.operator.SetKeepAlivesEnabled(false)
+	if err := d.admin.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close the admin listener: %w", err)
+	}
+	return nil
 }
 
 // drain leaves in the order that loses no request: readiness turns to 503 at once, so that a
@@ -43,11 +60,17 @@ func (s *Server) drain(ctx context.Context, d departure) error {
 	if s.deps.Leaving != nil {
 		s.deps.Leaving()
 	}
-	if succession := s.handed.Load() || s.restarting.Load() && s.deps.Succession; !succession {
+	succession := s.handed.Load() || s.restarting.Load() && s.deps.Succession
+	if !succession {
 		s.stage.Store(stageLeaving)
 		wait(s.cfg.ShutdownDelay)
 	}
 	s.stage.Store(stageClosed)
+	if succession {
+		if err := d.yieldAdmin(); err != nil {
+			s.log.Error("admin listener not left to the successor", "error", err)
+		}
+	}
 	if !s.handed.Load() {
 		s.streams.close()
 	}

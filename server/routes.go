@@ -71,6 +71,9 @@ func (s *Server) count(kind, method, path string) *routeStats {
 	case streamPath:
 		r.timeout = s.cfg.StreamTimeout
 	}
+	if s.deps.Metrics != nil {
+		r.metrics = s.deps.Metrics.route(path, method)
+	}
 	s.routes = append(s.routes, r)
 	return r
 }

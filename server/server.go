@@ -65,9 +65,12 @@ type Deps struct {
 
 	// The sources of what the health routes and the admin listener show.
 	Pools      func() []pool.Stats
-	Cache      func() any
+	Cache      func() library.CacheStats
 	Statements func() []store.StatementStats
 	Breakers   func() []breaker.Stats // nil: there are none
+
+	// Metrics are shown at /metrics of the admin listener; nil shows none. They are this server's alone.
+	Metrics *Metrics
 
 	// Memory says when memory is short; nil is never. Run runs it.
 	Memory Memory
@@ -154,6 +157,12 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.streams = newStreamSlots(cfg.Streams)
 	s.pinger = newPinger(deps.Library.Ping)
 	s.buildRoutes()
+	if m := deps.Metrics; m != nil {
+		s.streams.waited = m.streamWait
+		if err := m.registry.Register(newStateCollector(s)); err != nil {
+			return nil, fmt.Errorf("configure server: register metrics: %w", err)
+		}
+	}
 	return s, nil
 }
 
@@ -216,7 +225,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 
 	var result error
-	leave := departure{api: api, listener: bounded, accepting: accepting, cut: cut}
+	leave := departure{api: api, listener: bounded, accepting: accepting, cut: cut, operator: operator, admin: admin}
 	select {
 	case <-ctx.Done():
 		result = s.drain(ctx, leave)

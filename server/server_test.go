@@ -38,7 +38,7 @@ type house struct {
 func (h *house) deps() Deps {
 	return Deps{
 		Library: h.library, Pools: h.pools.Stats, Statements: h.store.Statements,
-		Cache: func() any { return h.library.CacheStats() },
+		Cache: h.library.CacheStats,
 	}
 }
 
@@ -50,6 +50,12 @@ func openHouse(t testing.TB, books, passages int, cfg library.Config) *house {
 
 // openHouseOn is openHouse on pools that change has changed.
 func openHouseOn(t testing.TB, books, passages int, cfg library.Config, change func(*pool.Config)) *house {
+	t.Helper()
+	return openHouseWith(t, books, passages, cfg, change, store.Options{})
+}
+
+// openHouseWith is openHouseOn with options of the store.
+func openHouseWith(t testing.TB, books, passages int, cfg library.Config, change func(*pool.Config), opts store.Options) *house {
 	t.Helper()
 	ctx := t.Context()
 	must := func(err error) {
@@ -70,7 +76,7 @@ func openHouseOn(t testing.TB, books, passages int, cfg library.Config, change f
 	h.pools, err = pool.OpenSQLite(ctx, pools)
 	must(err)
 	t.Cleanup(func() { must(h.pools.Close()) })
-	h.store, err = store.OpenSQLite(ctx, h.pools, store.Options{})
+	h.store, err = store.OpenSQLite(ctx, h.pools, opts)
 	must(err)
 	h.library, err = library.New(cfg, h.store)
 	must(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tomehub/tomehub/internal/gate"
 )
@@ -32,6 +33,7 @@ type streamSlots struct {
 
 	active flights
 	counts streamCounts
+	waited prometheus.Observer // seconds; nil without metrics
 
 	mu    sync.Mutex     // guards users
 	users map[string]int // streams and waiting requests, with PerUser; nobody with none is in it
@@ -79,7 +81,10 @@ func (s *streamSlots) take(ctx context.Context) error {
 	if s.gate == nil {
 		return nil
 	}
-	_, got := s.gate.Acquire(ctx, s.cfg.Wait)
+	waited, got := s.gate.Acquire(ctx, s.cfg.Wait)
+	if s.waited != nil {
+		s.waited.Observe(waited.Seconds())
+	}
 	switch got {
 	case gate.Granted:
 		return nil

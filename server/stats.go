@@ -15,6 +15,7 @@ type routeStats struct {
 	method, path string
 	kind         any           // a string: what the database shows as the kind of its statements
 	timeout      time.Duration // of the work for one request
+	metrics      *routeMetrics // nil without metrics
 
 	inFlight atomic.Int64
 	panics   atomic.Int64

@@ -61,8 +61,8 @@ func capacityOf(t *testing.T, to float64, args ...string) *loadtest.CapacityResu
 	return r
 }
 
-// Real servers with a bottleneck put in: a small pool, a rate limit. Four places that a search holds for about 0.1 s
-// carry some 35 users who think for half a second, and not 160.
+// Real servers with a bottleneck put in: a small pool, a rate limit. Five places that a search holds for about 0.1 s
+// carry some 45 users who think for half a second, and not 160.
 func TestCapacitySpawned(t *testing.T) {
 	slow(t)
 	f := func(resource string, args ...string) {
@@ -76,6 +76,6 @@ func TestCapacitySpawned(t *testing.T) {
 			t.Errorf("%q: %v carried, %+v (named at all: %v)", args, r.Capacity, r.Bottlenecks, named)
 		}
 	}
-	f("pool read", "--phase", "C", "--db-pool-read-size", "4", "--db-pool-min", "1", "--lab-statement-time", "50ms", "--query-cache=false", "--rate-limit-search", "0", "--rate-limit-global", "0")
-	f("rate_limit", "--phase", "C", "--rate-limit-search", "0", "--rate-limit-global", "20", "--trusted-proxies", "127.0.0.1")
+	f("pool read", "--phase", "C", "--db-pool-read-size", "5", "--lab-statement-time", "50ms", "--query-cache=false", "--rate-limit-search", "0", "--rate-limit-global", "0")
+	f("rate_limit", "--phase", "C", "--rate-limit-search", "0", "--rate-limit-global", "60")
 }

@@ -23,7 +23,7 @@ var comparedWithBefore = []string{"a", "b"}
 
 // checkpointSettings are the settings of `tomehub loadtest checkpoint`.
 type checkpointSettings struct {
-	files     resultFiles
+	resultFiles
 	format    string
 	quiet     bool
 	timeScale float64
@@ -54,7 +54,7 @@ was too busy, or it was interrupted). Ctrl-C ends it and reports what was seen.`
 		Args: checkpointArgs,
 	}
 	s := &settings{flags: cmd.Flags()}
-	c.files.add(s)
+	c.addFiles(s)
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time, the server's too, by this; the report says so")
@@ -98,7 +98,7 @@ func chosenCheckpoints(names []string) []string {
 }
 
 func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names []string) error {
-	if err := c.files.check(); err != nil {
+	if err := c.checkFiles(); err != nil {
 		return err
 	}
 	var list []*loadtest.Scenario
@@ -119,7 +119,7 @@ func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names [
 		return err
 	}
 	report := result.Report()
-	err = errors.Join(err, a.writeFiles(&c.files, report, result), a.writeReport(a.stdout, report, c.format))
+	err = errors.Join(err, a.writeFiles(&c.resultFiles, report, result), a.writeReport(a.stdout, report, c.format))
 	if err != nil {
 		return err
 	}

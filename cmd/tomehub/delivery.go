@@ -11,22 +11,22 @@ import (
 
 // A delivery is where the result of a load test goes: files, a history, and the report on standard output.
 type delivery struct {
-	files      resultFiles
+	resultFiles
 	format     string
 	prometheus string
 	history    string
 }
 
-func (d *delivery) add(s *settings) {
-	d.files.add(s)
+func (d *delivery) addAll(s *settings) {
+	d.addFiles(s)
 	s.add(choiceValue{&d.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(textValue{&d.prometheus}, "prometheus-out", "TOMEHUB_LOADTEST_PROMETHEUS_OUT", "file to write the result's figures to as metrics of Prometheus")
 	s.add(textValue{&d.history}, "history", "TOMEHUB_LOADTEST_HISTORY", "directory that keeps a summary of each run; the report shows the trend of the last 20 like it")
 }
 
-// check finds out before a long run whether all can be written.
-func (d *delivery) check() error {
-	faults := []error{d.files.check()}
+// checkAll finds out before a long run whether all can be written.
+func (d *delivery) checkAll() error {
+	faults := []error{d.checkFiles()}
 	if d.prometheus != "" {
 		faults = append(faults, checkFile("--prometheus-out", d.prometheus))
 	}
@@ -38,22 +38,12 @@ func (d *delivery) check() error {
 	return errors.Join(faults...)
 }
 
-// deliver writes the result everywhere. target is the kind of its server, for the history. Of several faults none keeps
-// the rest from being written; without any, the error is that of the verdict.
-func (a *app) deliver(result *loadtest.Result, d *delivery, target string) error {
-	report := result.Report()
-	faults := []error{extendByHistory(d.history, &report, result, target)}
-	faults = append(faults, a.writeFiles(&d.files, report, result), writePrometheus(d.prometheus, result), a.writeReport(a.stdout, report, d.format))
-	if err := errors.Join(faults...); err != nil {
-		return err
-	}
-	switch {
-	case !result.Judged, result.Verdict == reports.Pass:
-		return nil
-	case result.Verdict == reports.Fail:
-		return errCheckFailed
-	}
-	return errInconclusive
+// deliver writes the result and its report everywhere. target is the kind of its server, for the history. Of several
+// faults none keeps the rest from being written.
+func (a *app) deliver(result *loadtest.Result, d *delivery, report *reports.Report, target string) error {
+	faults := []error{extendByHistory(d.history, report, result, target)}
+	faults = append(faults, a.writeFiles(&d.resultFiles, *report, result), writePrometheus(d.prometheus, result), a.writeReport(a.stdout, *report, d.format))
+	return errors.Join(faults...)
 }
 
 // extendByHistory keeps the run in the directory, unless that is "", and shows in its report what came before. A run that

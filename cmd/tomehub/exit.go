@@ -28,6 +28,8 @@ func (e usageError) Unwrap() error { return e.err }
 var (
 	errCheckFailed  = errors.New("a check failed")
 	errInconclusive = errors.New("the run is inconclusive")
+	errRegressed    = errors.New("something regressed")
+	errUntold       = errors.New("whether something regressed cannot be told")
 )
 
 // exitCode is the only map from errors to exit codes.
@@ -41,9 +43,9 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &passedOn):
 		return passedOn.Code
-	case errors.Is(err, errCheckFailed):
+	case errors.Is(err, errCheckFailed), errors.Is(err, errRegressed):
 		return exitCheckFailed
-	case errors.Is(err, errInconclusive):
+	case errors.Is(err, errInconclusive), errors.Is(err, errUntold):
 		return exitInconclusive
 	case errors.Is(err, server.ErrRestart):
 		return exitRestart

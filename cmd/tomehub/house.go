@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/internal/supervisor"
 	"github.com/tomehub/tomehub/server"
@@ -34,6 +36,7 @@ type house struct {
 	library *library.Library
 	breaker *breaker.Breaker // before the database; nil when there is none
 	lab     *lab.Lab         // nil unless this is a server for load tests
+	metrics *server.Metrics  // nil without --metrics, and where nobody serves
 	limits  limit.Storage    // nil until newServer, as are the next two
 
 	answers   *answer.Answerer
@@ -51,8 +54,8 @@ type houseStore interface {
 const libraryFile = "library.sqlite"
 
 // openHouse opens the library at DB_DSN or, without one, that of c.dataDir, which it makes when there is none.
-func openHouse(ctx context.Context, c *serveSettings, logger *slog.Logger) (*house, error) {
-	h := new(house)
+func openHouse(ctx context.Context, c *serveSettings, metrics *server.Metrics, logger *slog.Logger) (*house, error) {
+	h := &house{metrics: metrics}
 	var err error
 	if h.breaker, err = c.databaseBreaker(logger); err != nil {
 		return nil, err
@@ -87,6 +90,9 @@ func (h *house) openDatabase(ctx context.Context, c *serveSettings, logger *slog
 		cfg.Hold, cfg.Intercept = h.lab.Hold, h.lab.Intercept
 	}
 	opts := store.Options{Logger: logger, SlowQuery: c.slowQuery}
+	if h.metrics != nil {
+		cfg.Acquired, opts.Executed = h.metrics.Acquired, h.metrics.Executed
+	}
 	if c.dbDSN != "" {
 		if h.pools, err = pool.OpenOracle(ctx, cfg, c.oracle()); err != nil {
 			return err
@@ -108,6 +114,23 @@ func (h *house) openDatabase(ctx context.Context, c *serveSettings, logger *slog
 		h.store = embedded
 	}
 	return err
+}
+
+// newMetrics returns the metrics of a server with these settings, or nil where they are off.
+func (c *serveSettings) newMetrics(restarts map[string]int64) (*server.Metrics, error) {
+	if !c.metrics {
+		return nil, nil
+	}
+	dialect, pools := "sqlite", []string{"read", "write"}
+	if c.dbDSN != "" {
+		dialect = "oracle"
+	}
+	if !c.poolSplit {
+		pools = []string{"main"}
+	}
+	return server.NewMetrics(prometheus.NewRegistry(), server.MetricsConfig{
+		Version: buildVersion(), Phase: c.phase, Statements: store.StatementNames(dialect), Pools: pools, Restarts: restarts,
+	})
 }
 
 // close closes what is open, in the order opposite to opening.
@@ -238,7 +261,7 @@ func (h *house) newServer(a *app, c *serveSettings, k keeper, logger *slog.Logge
 	deps := server.Deps{
 		Library: h.library, Answerer: h.answers, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
-		Cache: func() any { return h.library.CacheStats() }, Breakers: h.breakers, Lab: h.lab,
+		Cache: h.library.CacheStats, Breakers: h.breakers, Metrics: h.metrics, Lab: h.lab,
 		Listener: k.public, AdminListener: k.admin, Succession: k.supervised,
 		Ready: func(public, admin net.Addr) {
 			a.announce(c, k, logger, public, admin)

@@ -71,6 +71,9 @@ var onlyIn = map[string]string{
 	"github.com/rogpeppe/go-internal":         "cmd/tomehub",
 	"github.com/pb33f/libopenapi":             "server",
 	"github.com/HdrHistogram/hdrhistogram-go": "loadtest",
+	"github.com/prometheus/client_golang":     "cmd/tomehub server",
+	"github.com/prometheus/common":            "loadtest",
+	"github.com/prometheus/client_model":      "loadtest",
 }
 
 // testMayImport is what tests may import on top: real parts instead of fakes.

@@ -18,6 +18,7 @@ import (
 // inherit finds what a supervisor or systemd passed to this process. The variables that say so are taken out of the
 // environment, so that no child takes them for its own; NOTIFY_SOCKET stays, and the supervisor keeps it from its workers.
 func inherit() (k keeper, err error) {
+	k.restarts = supervisor.ParseRestarts(os.Getenv(supervisor.RestartsVariable))
 	parent, supervised := os.LookupEnv(supervisor.ParentVariable)
 	if supervised {
 		if parent != strconv.Itoa(os.Getppid()) {
@@ -26,7 +27,7 @@ func inherit() (k keeper, err error) {
 		k.supervised = true
 		k.worker, _ = strconv.Atoi(os.Getenv(supervisor.WorkerVariable)) // only counts
 		// What a supervisor in Go cannot set between fork and exec.
-		err = errors.Join(os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())), os.Unsetenv(supervisor.ParentVariable), os.Unsetenv(supervisor.WorkerVariable))
+		err = errors.Join(os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())), os.Unsetenv(supervisor.ParentVariable), os.Unsetenv(supervisor.WorkerVariable), os.Unsetenv(supervisor.RestartsVariable))
 	}
 	files := activation.Files(true)
 	var watchdogErr error

@@ -15,9 +15,10 @@ import (
 
 // A keeper is whoever keeps this process up: a supervisor, systemd, or nobody (the zero keeper).
 type keeper struct {
-	public, admin net.Listener // that it holds and passed on; nil when it did not
-	supervised    bool         // it is `serve --supervise`
-	worker        int          // the number that it gave this process; 0 without a supervisor
+	public, admin net.Listener     // that it holds and passed on; nil when it did not
+	supervised    bool             // it is `serve --supervise`
+	worker        int              // the number that it gave this process; 0 without a supervisor
+	restarts      map[string]int64 // workers it started in place of others, this one included, by reason; all reasons, 0 without it
 	control       *supervisor.Control
 	alone         chan struct{}            // closed once the workers before this one are gone; nil without a supervisor
 	tell          func(state string) error // nil when nobody listens

@@ -46,13 +46,13 @@ Exit code 0 when the capacity was found and is at least --need, 3 when it is les
 carried, 4 when it cannot be told. Ctrl-C ends it and reports what is known.`,
 		Example: `  tomehub loadtest capacity checkpoint-d --spawn --slo 'p95<=2s' --slo 'error_rate<=1%'
   tomehub loadtest capacity checkpoint-c --target http://127.0.0.1:5001 --admin http://127.0.0.1:5002 --need 300
-  tomehub loadtest capacity plain-http --target http://127.0.0.1:8080 --slo 'p99<100ms' --format html > capacity.html`,
+  tomehub loadtest capacity plain-http --target http://127.0.0.1:8080 --slo 'p99<100ms' --html capacity.html`,
 		Args: oneArg("a scenario"),
 	}
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.server.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the load to")
 	s.add(textValue{&c.server.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
-	c.server.files.add(s)
+	c.server.addFiles(s)
 	s.add(choiceValue{&c.server.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(boolValue{&c.server.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	f := cmd.Flags()
@@ -100,7 +100,7 @@ func (c *capacitySettings) objectives() error {
 }
 
 func (a *app) runCapacity(ctx context.Context, c *capacitySettings) (err error) {
-	if err := c.server.files.check(); err != nil {
+	if err := c.server.checkFiles(); err != nil {
 		return err
 	}
 	cfg := c.search
@@ -126,7 +126,7 @@ func (a *app) runCapacity(ctx context.Context, c *capacitySettings) (err error) 
 		return err
 	}
 	report := result.Report()
-	if err := errors.Join(a.writeFiles(&c.server.files, report, result), a.writeReport(a.stdout, report, c.server.format)); err != nil {
+	if err := errors.Join(a.writeFiles(&c.server.resultFiles, report, result), a.writeReport(a.stdout, report, c.server.format)); err != nil {
 		return err
 	}
 	switch result.Verdict {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomehub/tomehub/loadtest"
+	"github.com/tomehub/tomehub/reports"
 )
 
 func (a *app) newLoadtestMergeCommand() *cobra.Command {
@@ -38,7 +39,7 @@ Exit code 0 when all checks passed, 3 when one failed, 4 when the run cannot be 
 		},
 	}
 	s := &settings{flags: cmd.Flags()}
-	d.add(s)
+	d.addAll(s)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.load(cmd, s, nil); err != nil {
 			return err
@@ -58,14 +59,24 @@ func (a *app) mergeResults(names []string, d *delivery) error {
 	if err := errors.Join(faults...); err != nil {
 		return usageError{err}
 	}
-	if err := d.check(); err != nil {
+	if err := d.checkAll(); err != nil {
 		return err
 	}
 	result, err := loadtest.Merge(parts)
 	if err != nil {
 		return usageError{err}
 	}
-	return a.deliver(result, d, result.Target)
+	report := result.Report()
+	if err := a.deliver(result, d, &report, result.Target); err != nil {
+		return err
+	}
+	switch {
+	case !result.Judged, result.Verdict == reports.Pass:
+		return nil
+	case result.Verdict == reports.Fail:
+		return errCheckFailed
+	}
+	return errInconclusive
 }
 
 // readSaved reads a result from a file.

@@ -106,7 +106,7 @@ func TestMergeOnTheCommandLine(t *testing.T) {
 	f(exitUsage, "merged already", "loadtest", "merge", file("both.json"), file("1.json"))
 	f(exitUsage, "wants the results of two or more", "loadtest", "merge", file("1.json"))
 	f(exitUsage, "nowhere", "loadtest", "merge", file("1.json"), file("nowhere"))
-	f(exitUsage, "is no result", "loadtest", "report", file("s.json"))
+	f(exitUsage, "names no scenario", "loadtest", "report", file("s.json"))
 	f(exitUsage, "--worker: read worker", "loadtest", "run", file("s.yaml"), "--target", srv.URL, "--worker", "3/2")
 	f(exitUsage, "--worker goes with --target", "loadtest", "run", "smoke", "--spawn", "--worker", "1/2")
 	f(exitUsage, "--vegeta-out", "loadtest", "run", file("s.yaml"), "--target", srv.URL, "--vegeta-out", filepath.Join(dir, "nowhere", "x"))

@@ -25,12 +25,13 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, checkpoint, verify, capacity, merge, report, import, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, compare, checkpoint, verify, capacity, merge, report, import, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
 	cmd.AddCommand(a.newLoadtestMergeCommand(), a.newLoadtestReportCommand(), a.newLoadtestImportCommand())
 	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestVerifyCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	cmd.AddCommand(a.newLoadtestCapacityCommand())
+	cmd.AddCommand(a.newLoadtestCompareCommand())
 	return cmd
 }
 
@@ -55,6 +56,7 @@ type loadtestSettings struct {
 	seed         uint64
 	worker       string
 	share        loadtest.Worker // worker, read
+	baseline     baseline
 }
 
 func (a *app) newLoadtestRunCommand() *cobra.Command {
@@ -74,6 +76,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 		Example: `  tomehub loadtest run checkpoint-a --spawn
   tomehub loadtest run checkpoint-a --target http://127.0.0.1:5001 --out result.json
   tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --format junit > junit.xml
+  tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --baseline result.json
   tomehub loadtest run checkpoint-c --spawn --html report.html
   tomehub loadtest run checkpoint-c --spawn --quiet --out-dir loadtest-result`,
 		Args: oneArg("a scenario"),
@@ -81,7 +84,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
-	c.delivery.add(s)
+	c.addAll(s)
 	s.add(textValue{&c.vegetaOut}, "vegeta-out", "TOMEHUB_LOADTEST_VEGETA_OUT", "file to write each measured request to as a result of vegeta, for 'vegeta report' and its kin")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().BoolVar(&c.spawn, "spawn", false, "start this program as the server")
@@ -89,8 +92,12 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	cmd.Flags().DurationVar(&c.duration, "duration", 0, "measure for this long instead of the scenario's own time")
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
 	cmd.Flags().StringVar(&c.worker, "worker", "", "take a share of the users or arrivals: 2/4 is the second of four generators (see 'tomehub loadtest merge')")
+	c.baseline.addFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
+		if err == nil {
+			err = c.baseline.load(sc.Name)
+		}
 		if err == nil && c.spawn && sc.Server.Lab != nil && c.timeScale > 1 {
 			err = fmt.Errorf("--time-scale is %v: the lab of this scenario's server only shrinks its times, want at most 1 with --spawn", c.timeScale)
 		}
@@ -144,7 +151,7 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	if err := c.delivery.check(); err != nil {
+	if err := c.checkAll(); err != nil {
 		return err
 	}
 	ran := false
@@ -185,7 +192,31 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	if c.spawn {
 		kind = "spawned"
 	}
-	return a.deliver(result, &c.delivery, kind)
+	return a.concludeRun(c, result, kind)
+}
+
+// concludeRun writes the report and tells the exit code, of the checks first and then of the comparison with a baseline.
+// A comparison that cannot be made does not cost the result. target is the kind of the server, for the history.
+func (a *app) concludeRun(c *loadtestSettings, result *loadtest.Result, target string) error {
+	report := result.Report()
+	comparison, err := c.baseline.compare(result)
+	if comparison != nil {
+		report = comparison.Extend(report)
+	}
+	if err := errors.Join(err, a.deliver(result, &c.delivery, &report, target)); err != nil {
+		return err
+	}
+	switch {
+	case result.Judged && result.Verdict == reports.Fail:
+		return errCheckFailed
+	case comparison != nil && comparison.Verdict == reports.Fail:
+		return errRegressed
+	case result.Judged && result.Verdict != reports.Pass:
+		return errInconclusive
+	case comparison != nil:
+		return judged(comparison)
+	}
+	return nil
 }
 
 // spawn starts this program as the server that the scenario wants.

@@ -10,8 +10,9 @@ var phases = []string{"baseline", "A", "B", "C", "D"}
 //   - baseline: one pool of 20, five statements per search and one per detail, no limits, no monitor.
 //   - A: one pool of 40 (A1), memory monitor (A2), rate limits (A3).
 //   - B: query cache (B2), two statements per search (B3).
-//   - C and D: read and write pools (C1), of which a slow one sheds; a bound on streams (C2); restart
+//   - C: read and write pools (C1), of which a slow one sheds; a bound on streams (C2); restart
 //     when memory is critical (C3); circuit breakers and answers without a database (D4).
+//   - D: metrics (D1, D4).
 var phasePresets = map[string]map[string]string{
 	"baseline": {
 		"db-pool-split": "false", "db-pool-size": "20", "db-pool-shed-wait": "0", "max-concurrent-streams": "0",
@@ -19,18 +20,21 @@ var phasePresets = map[string]map[string]string{
 		"rate-limit-global": "0", "rate-limit-search": "0", "rate-limit-ingest": "0",
 		"breaker": "false", "degrade": "false", "stale-for": "0",
 		"memory-monitor": "false", "memory-restart": "false", "memory-limit-ratio": "0",
+		"metrics": "false",
 	},
 	"A": {
 		"db-pool-split": "false", "db-pool-size": "40", "db-pool-shed-wait": "0", "max-concurrent-streams": "0",
 		"access-path": "five", "query-cache": "false",
 		"breaker": "false", "degrade": "false", "stale-for": "0",
 		"memory-restart": "false",
+		"metrics":        "false",
 	},
 	"B": {
 		"db-pool-split": "false", "db-pool-size": "40", "db-pool-shed-wait": "0", "max-concurrent-streams": "0",
 		"breaker": "false", "degrade": "false", "stale-for": "0",
 		"memory-restart": "false",
+		"metrics":        "false",
 	},
-	"C": {},
+	"C": {"metrics": "false"},
 	"D": {},
 }

@@ -22,14 +22,14 @@ var dirFiles = []struct {
 	{"report.html", reports.HTML}, {"report.csv", reports.CSV}, {"summary.md", reports.Markdown}, {"junit.xml", reports.JUnit},
 }
 
-func (f *resultFiles) add(s *settings) {
+func (f *resultFiles) addFiles(s *settings) {
 	s.add(textValue{&f.out}, "out", "TOMEHUB_LOADTEST_OUT", "file to write the result to, as JSON")
 	s.add(textValue{&f.html}, "html", "TOMEHUB_LOADTEST_HTML", "file to write the report to, as a page that opens anywhere")
 	s.add(textValue{&f.dir}, "out-dir", "TOMEHUB_LOADTEST_OUT_DIR", "directory for result.json, report.html, report.csv, summary.md and junit.xml; it is made")
 }
 
-// check finds out before a long run whether its files can be written.
-func (f *resultFiles) check() error {
+// checkFiles finds out before a long run whether its files can be written.
+func (f *resultFiles) checkFiles() error {
 	var faults []error
 	if f.out != "" {
 		faults = append(faults, checkFile("--out", f.out))
@@ -62,7 +62,7 @@ func (f *resultFiles) names() []string {
 func (a *app) writeFiles(f *resultFiles, r reports.Report, result any) error {
 	var faults []error
 	if f.out != "" {
-		faults = append(faults, writeResult("--out", f.out, result))
+		faults = append(faults, writeResult(f.out, result))
 	}
 	if f.html != "" {
 		faults = append(faults, a.writeForm("--html", f.html, r, reports.HTML))
@@ -70,7 +70,7 @@ func (a *app) writeFiles(f *resultFiles, r reports.Report, result any) error {
 	if f.dir == "" {
 		return errors.Join(faults...)
 	}
-	faults = append(faults, writeResult("--out-dir", filepath.Join(f.dir, "result.json"), result))
+	faults = append(faults, writeJSON("--out-dir", filepath.Join(f.dir, "result.json"), result))
 	for _, one := range dirFiles {
 		path := filepath.Join(f.dir, one.name)
 		if one.format == reports.JUnit && len(r.Checks) == 0 {
@@ -92,7 +92,10 @@ func (a *app) writeForm(flag, path string, r reports.Report, format reports.Form
 	return writeFile(flag, path, body.Bytes(), 0o666)
 }
 
-func writeResult(flag, path string, result any) error {
+// writeResult writes the file that --out names.
+func writeResult(path string, result any) error { return writeJSON("--out", path, result) }
+
+func writeJSON(flag, path string, result any) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetIndent("", "  ")

@@ -15,7 +15,7 @@ import (
 func TestResultFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "for it")
 	f := resultFiles{out: filepath.Join(t.TempDir(), "r.json"), html: filepath.Join(t.TempDir(), "r.html"), dir: dir}
-	if err := f.check(); err != nil {
+	if err := f.checkFiles(); err != nil {
 		t.Fatal(err)
 	}
 	a := &app{stdout: io.Discard, stderr: io.Discard, lookup: func(string) (string, bool) { return "", false }}
@@ -68,7 +68,7 @@ func TestResultFilesAreTriedFirst(t *testing.T) {
 	}
 	f := func(r resultFiles, want ...string) {
 		t.Helper()
-		err := r.check()
+		err := r.checkFiles()
 		if err == nil || exitCode(err) != exitUsage {
 			t.Fatalf("%+v: %v", r, err)
 		}

@@ -98,7 +98,11 @@ func (a *app) work(ctx context.Context, c *serveSettings, k keeper) (err error) 
 	ctx, unfollow := k.follow(ctx, logger)
 	defer unfollow()
 	a.limitHeap(c, logger, memory.NewReader().Read)
-	h, err := openHouse(ctx, c, logger)
+	metrics, err := c.newMetrics(k.restarts)
+	if err != nil {
+		return err
+	}
+	h, err := openHouse(ctx, c, metrics, logger)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ type serveSettings struct {
 	shutdownDelay, drainGrace, drainTime time.Duration
 	requestTimeout, slowRequest          time.Duration
 	maxConnections                       int
-	accessLog                            bool
+	accessLog, metrics                   bool
 	supervise                            bool
 	superviseFailures                    int
 	superviseReady, superviseWell        time.Duration
@@ -94,7 +94,7 @@ func (c *serveSettings) register(s *settings) {
 	s.add(choiceValue{&c.phase, phases}, "phase", "TOMEHUB_PHASE", "preset: a phase of the plan; every other setting overrides it")
 	c.listen, c.adminListen = "127.0.0.1:5001", "127.0.0.1:5002"
 	s.add(textValue{&c.listen}, "listen", "TOMEHUB_LISTEN", "address of the API; port 0 takes a free one")
-	s.add(textValue{&c.adminListen}, "admin-listen", "TOMEHUB_ADMIN_LISTEN", "address of the operator's listener (statements, pprof, log level); keep it private")
+	s.add(textValue{&c.adminListen}, "admin-listen", "TOMEHUB_ADMIN_LISTEN", "address of the operator's listener (metrics, statements, pprof, log level); keep it private")
 	s.add(boolValue{&c.demo}, "demo", "TOMEHUB_DEMO", "fill an empty library with about 100 generated books")
 	s.add(textValue{&c.readyFile}, "ready-file", "TOMEHUB_READY_FILE", "file to write the real addresses to, as JSON, once the server answers")
 	c.registerLibrary(s)
@@ -237,6 +237,8 @@ func (c *serveSettings) registerLife(s *settings) {
 	c.slowRequest = 2 * time.Second
 	s.add(durationValue{&c.slowRequest, 0, hour}, "slow-request", "TOMEHUB_SLOW_REQUEST", "requests slower than this are logged; 0 logs none")
 	s.add(boolValue{&c.accessLog}, "access-log", "TOMEHUB_ACCESS_LOG", "log every request")
+	c.metrics = true
+	s.add(boolValue{&c.metrics}, "metrics", "TOMEHUB_METRICS", "count for Prometheus, at /metrics of the admin listener (D1, D4)")
 }
 
 func (c *serveSettings) registerMemory(s *settings) {

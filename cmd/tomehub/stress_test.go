@@ -32,7 +32,7 @@ func stressed(t *testing.T, name string, args ...string) *loadtest.Result {
 	sc.Generator = loadtest.GeneratorBounds{MaxSendLag: time.Hour, MaxCPU: 100}
 	const scale = 0.1
 	s, err := loadtest.Spawn(t.Context(), loadtest.SpawnConfig{
-		Binary: program, Answers: sc.Server.AnswersAt(scale),
+		Binary: program, Answers: sc.Server.AnswersAt(scale), ReadyTimeout: 2 * time.Minute, // eight servers fill their libraries at once
 		Args: slices.Concat(sc.Server.ServeArgs(scale), []string{"--drain-grace", "0"}, args),
 	})
 	if err != nil {
@@ -51,8 +51,9 @@ func stressed(t *testing.T, name string, args ...string) *loadtest.Result {
 }
 
 // A stress scenario that cannot fail proves nothing: each is run against a server as it is, and against one that lacks what
-// it is about. stress-overload-10x and stress-ingest-during-search want more requests a second than such a test may send,
-// soak more time; one whose check is about time runs before the others, alone. docs/decisions/0024-streams-and-stress.md has their figures, and TestSoakNoticesGrowth is about the latter.
+// it is about. The one whose check is about time runs before the others, alone. stress-overload-10x and
+// stress-ingest-during-search want more requests a second than such a test may send, soak more time:
+// docs/decisions/0024-streams-in-load-tests.md has their figures, and TestSoakNoticesGrowth is about the latter.
 func TestStressNoticesWhatIsMissing(t *testing.T) {
 	slow(t)
 	f := func(alone bool, name, metric string, missing ...string) {

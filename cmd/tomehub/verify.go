@@ -40,7 +40,8 @@ free ports and copies of a demo library, with settings that make the checks quic
 takes about a minute. With --target only the lines that need no server of their own are run,
 nothing is put into the library, and as many searches are sent as the rate limit takes.
 
-Phase D is not in this version: its lines are shown, count only with --phase D, and never pass.
+Of phase D, dashboards and alerting rules (D2, D3) are not in this version: their lines are shown,
+count only with --phase D, and never pass. Its other lines want the target's --admin.
 
 Exit code 0 when all lines that count pass, 3 when one fails, 4 when one could not be judged.
 Ctrl-C ends it and reports what was seen.`,
@@ -107,7 +108,7 @@ func (a *app) runVerify(ctx context.Context, c *verifySettings) error {
 		return err
 	}
 	if c.out != "" {
-		if err := writeResult("--out", c.out, result); err != nil {
+		if err := writeResult(c.out, result); err != nil {
 			return err
 		}
 	}

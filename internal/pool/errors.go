@@ -25,6 +25,19 @@ var (
 	ErrQueryTimeout = errors.New("statement ran longer than its bound")
 )
 
+// How an acquisition ends: with a slot, without one for a reason that is no AcquireError, or for
+// one of the reasons below.
+const (
+	Granted           = "granted"
+	ReasonUnavailable = "unavailable" // Config.Guard refused it
+	ReasonClosed      = "closed"      // the pools are closed
+)
+
+// AcquireOutcomes are all of them.
+func AcquireOutcomes() []string {
+	return []string{Granted, ReasonTimeout, ReasonQueueFull, ReasonShed, ReasonCancelled, ReasonUnavailable, ReasonClosed}
+}
+
 // Reasons of an AcquireError.
 const (
 	ReasonTimeout   = "timeout"    // no slot within Config.Timeout

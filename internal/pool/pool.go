@@ -56,7 +56,10 @@ type Config struct {
 	// Intercept, when set, runs before each statement, on its connection: by it a test has a
 	// statement wait or fail as in a database in trouble.
 	Intercept func(ctx context.Context, statement string) error
-	Logger    *slog.Logger // nil discards
+	// Acquired, when set, is told how every Acquire and AcquireStarted ended: Granted or one of the
+	// Reason constants, after how long a wait. It runs on the path of a request.
+	Acquired func(ctx context.Context, pool, outcome string, waited time.Duration)
+	Logger   *slog.Logger // nil discards
 }
 
 // Pools are the open pools of one database.
@@ -157,12 +160,32 @@ func (p *Pool) AcquireStarted(ctx context.Context) (*Conn, error) { return p.acq
 
 func (p *Pool) acquire(ctx context.Context, soon time.Duration) (*Conn, error) {
 	if err := p.pools.ready(); err != nil {
+		p.acquired(ctx, ReasonUnavailable, 0)
 		return nil, err
 	}
 	waited, got := p.gate.AcquireSoon(ctx, p.pools.cfg.Timeout, soon)
 	if got == gate.Granted {
+		p.acquired(ctx, Granted, waited)
 		return &Conn{pool: p, waited: waited}, nil
 	}
+	err := p.refusal(ctx, got, waited, soon)
+	outcome, spent := ReasonClosed, waited
+	if e := (*AcquireError)(nil); errors.As(err, &e) {
+		outcome, spent = e.Reason, e.Waited
+	}
+	p.acquired(ctx, outcome, spent)
+	return nil, err
+}
+
+// acquired tells Config.Acquired, if it is set.
+func (p *Pool) acquired(ctx context.Context, outcome string, waited time.Duration) {
+	if tell := p.pools.cfg.Acquired; tell != nil {
+		tell(ctx, p.name, outcome, waited)
+	}
+}
+
+// refusal is the error of an acquisition that ended without a slot.
+func (p *Pool) refusal(ctx context.Context, got gate.Outcome, waited, soon time.Duration) error {
 	e := AcquireError{Pool: p.name, Setting: p.bounds.SizeSetting, Size: p.bounds.Size, Queue: p.bounds.Queue, Waited: waited}
 	switch {
 	case got == gate.QueueFull && p.bounds.QueueSetting != "":
@@ -170,7 +193,7 @@ func (p *Pool) acquire(ctx context.Context, soon time.Duration) (*Conn, error) {
 	case got == gate.TooSlow:
 		e.Setting, e.MaxWait, e.Predicted, e.Waited = p.bounds.MaxWaitSetting, soon, waited, 0
 	}
-	return nil, acquireError(ctx, got, e)
+	return acquireError(ctx, got, e)
 }
 
 // Crowded reports that at least half as many callers wait as there are slots: whoever asks now

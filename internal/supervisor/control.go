@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,7 +24,52 @@ const (
 	ParentVariable = "TOMEHUB_SUPERVISOR_PID"
 	// WorkerVariable counts the workers of one supervisor from 1.
 	WorkerVariable = "TOMEHUB_WORKER"
+	// RestartsVariable counts, by reason, the workers that one supervisor started in place of
+	// others, the one that reads it included: reason=count, separated by commas. A worker's own
+	// counters end with it; these go on.
+	RestartsVariable = "TOMEHUB_WORKER_RESTARTS"
 )
+
+// A Reason says why a worker was started in place of another.
+type Reason string
+
+// The reasons.
+const (
+	HandedOver Reason = "handover"  // somebody asked for a fresh one
+	Left       Reason = "memory"    // the one before left by itself, which it does for want of memory alone
+	Crashed    Reason = "crash"     // it ended unasked
+	Wedged     Reason = "wedged"    // it no longer found itself well
+	NotReady   Reason = "not_ready" // it did not start, or was not ready in time
+)
+
+// Reasons are all of them.
+func Reasons() []Reason { return []Reason{HandedOver, Left, Crashed, Wedged, NotReady} }
+
+// formatRestarts writes counts as RestartsVariable has them.
+func formatRestarts(counts map[Reason]int64) string {
+	var parts []string
+	for _, r := range Reasons() {
+		parts = append(parts, string(r)+"="+strconv.FormatInt(counts[r], 10))
+	}
+	return strings.Join(parts, ",")
+}
+
+// ParseRestarts reads what RestartsVariable holds. Every reason is in the result; what is no count
+// of a reason is left out, because a number for dashboards is no cause to refuse serving.
+func ParseRestarts(text string) map[string]int64 {
+	counts := map[string]int64{}
+	for _, r := range Reasons() {
+		counts[string(r)] = 0
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		name, count, _ := strings.Cut(part, "=")
+		n, err := strconv.ParseInt(count, 10, 64)
+		if _, known := counts[name]; known && err == nil && n >= 0 {
+			counts[name] = n
+		}
+	}
+	return counts
+}
 
 // What Wait returns.
 var (

@@ -74,7 +74,8 @@ func (s *Supervisor) startProcess(number int) (process, error) {
 		"LISTEN_FDS="+strconv.Itoa(len(cmd.ExtraFiles)),
 		"LISTEN_FDNAMES="+strings.Join(append(names, ControlSocket), ":"),
 		ParentVariable+"="+strconv.Itoa(os.Getpid()),
-		WorkerVariable+"="+strconv.Itoa(number))
+		WorkerVariable+"="+strconv.Itoa(number),
+		RestartsVariable+"="+formatRestarts(s.restarts))
 	if s.cfg.Watchdog > 0 {
 		cmd.Env = append(cmd.Env, "WATCHDOG_USEC="+strconv.FormatInt(s.cfg.Watchdog.Microseconds(), 10))
 	}
@@ -97,7 +98,7 @@ func workerEnv(env []string) []string {
 	var kept []string
 	for _, e := range env {
 		switch name, _, _ := strings.Cut(e, "="); name {
-		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", ParentVariable, WorkerVariable:
+		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", ParentVariable, WorkerVariable, RestartsVariable:
 		default:
 			kept = append(kept, e)
 		}

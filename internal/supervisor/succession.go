@@ -52,9 +52,12 @@ func (s *Supervisor) tellAlone() {
 // startNext starts a worker.
 func (s *Supervisor) startNext() {
 	s.number++
+	if s.number > 1 {
+		s.restarts[s.cause]++
+	}
 	proc, err := s.launch(s.number)
 	if err != nil {
-		s.failed(nil, err.Error())
+		s.failed(nil, NotReady, err.Error())
 		return
 	}
 	w := &worker{number: s.number, proc: proc, deadline: time.Now().Add(s.cfg.ReadyTimeout)}
@@ -123,10 +126,10 @@ func (s *Supervisor) leavesByItself(w *worker) {
 	if s.wasWell(w) {
 		s.log.Info("worker leaves by itself; its successor is started", "worker", w.number)
 		s.failures = 0
-		s.restart = time.Now()
+		s.restart, s.cause = time.Now(), Left
 		return
 	}
-	s.failed(w, fmt.Sprintf("left by itself within %v (--supervise-well) of its start", s.cfg.WellAfter))
+	s.failed(w, Left, fmt.Sprintf("left by itself within %v (--supervise-well) of its start", s.cfg.WellAfter))
 }
 
 // wasWell tells whether the worker served long enough for earlier failures to be forgotten.
@@ -150,11 +153,11 @@ func (s *Supervisor) exited(w *worker, e event) {
 	case !w.asked && starting && w.number == 1 && e.code == s.cfg.UsageCode:
 		s.end(ExitError{e.code})
 	case !w.asked:
-		why := "ended: " + e.how
+		reason, why := Crashed, "ended: "+e.how
 		if w.why != "" {
-			why = w.why
+			reason, why = NotReady, w.why
 		}
-		s.failed(w, why)
+		s.failed(w, reason, why)
 	case e.code != 0 && e.code != s.cfg.RestartCode:
 		log.Warn("worker left, not in good order")
 	default:
@@ -179,7 +182,7 @@ func (s *Supervisor) endedLast(w *worker, e event) {
 }
 
 // failed counts a failure and decides on the next start. w is nil when it did not even start.
-func (s *Supervisor) failed(w *worker, why string) {
+func (s *Supervisor) failed(w *worker, reason Reason, why string) {
 	log := s.log.With("why", why)
 	if w != nil {
 		log = log.With("worker", w.number, "pid", w.proc.pid())
@@ -208,7 +211,7 @@ func (s *Supervisor) failed(w *worker, why string) {
 	wait := backoff(s.failures)
 	log.Error("worker failed; another one is started", "failures", s.failures, "wait_ms", wait.Milliseconds())
 	s.notify("STATUS=Restarting: the worker " + why)
-	s.restart = time.Now().Add(wait)
+	s.restart, s.cause = time.Now().Add(wait), reason
 }
 
 // asked does what somebody outside wants.
@@ -232,6 +235,7 @@ func (s *Supervisor) handOver() {
 	default:
 		s.log.Info("hand-over", "from_worker", s.current.number)
 		s.notify(reloading() + "STATUS=Starting a fresh worker")
+		s.cause = HandedOver
 		s.startNext()
 	}
 }

@@ -21,17 +21,19 @@ type Supervisor struct {
 	requests chan request
 
 	// All below belongs to Run's goroutine.
-	workers  []*worker // all that live, oldest first
-	current  *worker   // serves; nil between a failure and the next worker's READY
-	next     *worker   // starting; nil when none is
-	last     *worker   // the one whose exit code is the supervisor's
-	number   int       // of the worker started last
-	failures int       // in a row
-	lastWhy  string    // of the last failure
-	restart  time.Time // when to start the next worker; zero for never
-	beat     time.Time // when to tell the service manager that all is well; zero for never
-	pending  bool      // a hand-over was asked for and could not begin yet
-	ending   bool      // no worker is started any more
+	workers  []*worker        // all that live, oldest first
+	current  *worker          // serves; nil between a failure and the next worker's READY
+	next     *worker          // starting; nil when none is
+	last     *worker          // the one whose exit code is the supervisor's
+	number   int              // of the worker started last
+	failures int              // in a row
+	lastWhy  string           // of the last failure
+	restart  time.Time        // when to start the next worker; zero for never
+	cause    Reason           // of the next start
+	restarts map[Reason]int64 // workers started in place of others, by reason
+	beat     time.Time        // when to tell the service manager that all is well; zero for never
+	pending  bool             // a hand-over was asked for and could not begin yet
+	ending   bool             // no worker is started any more
 	result   error
 }
 
@@ -72,7 +74,7 @@ func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("configure supervisor: %w", err)
 	}
-	s := &Supervisor{cfg: cfg, log: cfg.Logger, events: make(chan event), requests: make(chan request, 4)}
+	s := &Supervisor{cfg: cfg, log: cfg.Logger, events: make(chan event), requests: make(chan request, 4), restarts: map[Reason]int64{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -178,7 +180,7 @@ func (s *Supervisor) overdue(w *worker) {
 		s.send(w, syscall.SIGABRT)
 		s.leave(w, abortGrace)
 		w.asked = true
-		s.failed(w, fmt.Sprintf("did not find itself well for %v (--supervise-watchdog)", s.cfg.Watchdog))
+		s.failed(w, Wedged, fmt.Sprintf("did not find itself well for %v (--supervise-watchdog)", s.cfg.Watchdog))
 	}
 }
 

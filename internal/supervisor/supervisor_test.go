@@ -34,6 +34,7 @@ type actor struct {
 	stage  *stage
 	number int
 	began  time.Duration // after the stage's start
+	counts string        // what it is told of restarts
 
 	mu      sync.Mutex // guards signals
 	signals []os.Signal
@@ -120,7 +121,7 @@ func play(t *testing.T, cfg Config, act func(st *stage)) {
 			if st.noStart != nil {
 				return nil, st.noStart
 			}
-			a := &actor{stage: st, number: number, began: time.Since(curtain)}
+			a := &actor{stage: st, number: number, began: time.Since(curtain), counts: formatRestarts(s.restarts)}
 			st.mu.Lock()
 			st.workers = append(st.workers, a)
 			st.mu.Unlock()

@@ -100,7 +100,7 @@ type Breaker struct {
 // counts are lifetime totals.
 type counts struct {
 	successes, failures, ignored, rejected, slow, cut atomic.Int64
-	opened, halfOpened, closed                        atomic.Int64
+	opened, reopened, halfOpened, closed              atomic.Int64
 }
 
 var (
@@ -203,6 +203,8 @@ func (b *Breaker) changed(_ string, from, to gobreaker.State) {
 		}
 		if from == gobreaker.StateClosed { // a probe that fails is no news
 			b.log.Error("circuit breaker opened", attrs...)
+		} else {
+			b.counts.reopened.Add(1)
 		}
 		b.cutHanging()
 	case gobreaker.StateHalfOpen:
@@ -289,6 +291,7 @@ type Stats struct {
 	Cut       int64 `json:"cut"`  // of those, cut because the breaker opened
 	// Transitions, by the state they led to.
 	Opened     int64  `json:"opened"`
+	Reopened   int64  `json:"reopened"` // of those opened, from half-open
 	HalfOpened int64  `json:"half_opened"`
 	Closed     int64  `json:"closed"`
 	LastError  string `json:"last_error,omitempty"` // for operators: it may name hosts
@@ -303,7 +306,7 @@ func (b *Breaker) Stats() Stats {
 		WindowCalls:         int(c.TotalSuccesses + c.TotalFailures), WindowFailures: int(c.TotalFailures),
 		Successes: b.counts.successes.Load(), Failures: b.counts.failures.Load(), Ignored: b.counts.ignored.Load(),
 		Rejected: b.counts.rejected.Load(), Slow: b.counts.slow.Load(), Cut: b.counts.cut.Load(),
-		Opened: b.counts.opened.Load(), HalfOpened: b.counts.halfOpened.Load(), Closed: b.counts.closed.Load(),
+		Opened: b.counts.opened.Load(), Reopened: b.counts.reopened.Load(), HalfOpened: b.counts.halfOpened.Load(), Closed: b.counts.closed.Load(),
 	}
 	if s.State == Open {
 		s.RetryAfterMS = b.refusal().RetryAfter.Milliseconds()

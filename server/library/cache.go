@@ -149,7 +149,6 @@ type cache struct {
 	began       time.Time
 	entries     *otter.Cache[key, entry] // nil when not enabled
 	counts      [classes]classCounts
-	evicted     [5]atomic.Int64 // by otter.DeletionCause
 	failed      atomic.Int64
 	stale       atomic.Int64 // questions answered past an entry's time
 	recent      generations
@@ -161,6 +160,7 @@ type cache struct {
 type classCounts struct {
 	hits, misses, joined atomic.Int64
 	entries, bytes       atomic.Int64
+	evicted              [5]atomic.Int64 // by otter.DeletionCause
 }
 
 func newCache(cfg CacheConfig, loadTimeout time.Duration, condition func() Condition, log *slog.Logger) (*cache, error) {
@@ -202,7 +202,7 @@ func (c *cache) weigh(k key, e entry) uint32 {
 func (c *cache) deleted(e otter.DeletionEvent[key, entry]) {
 	c.counts[e.Key.class].entries.Add(-1)
 	c.counts[e.Key.class].bytes.Add(-int64(e.Value.bytes))
-	c.evicted[e.Cause].Add(1)
+	c.counts[e.Key.class].evicted[e.Cause].Add(1)
 }
 
 func (c *cache) close() error {

@@ -36,6 +36,8 @@ type ClassStats struct {
 	Hits       int64   `json:"hits"`
 	Misses     int64   `json:"misses"`
 	Joined     int64   `json:"joined"`
+
+	Evictions CacheEvictions `json:"evictions"`
 }
 
 func (c *cache) stats() CacheStats {
@@ -49,17 +51,18 @@ func (c *cache) stats() CacheStats {
 			TTLSeconds: c.ttl[i].Seconds(),
 			Entries:    counts.entries.Load(), Bytes: counts.bytes.Load(),
 			Hits: counts.hits.Load(), Misses: counts.misses.Load(), Joined: counts.joined.Load(),
+			Evictions: CacheEvictions{
+				Size:    counts.evicted[otter.CauseOverflow].Load(),
+				Expired: counts.evicted[otter.CauseExpiration].Load(),
+			},
 		}
 		s.Classes[class(i).String()] = one
 		s.Entries, s.Bytes = s.Entries+one.Entries, s.Bytes+one.Bytes
 		s.Hits, s.Misses, s.Joined = s.Hits+one.Hits, s.Misses+one.Misses, s.Joined+one.Joined
+		s.Evictions.Size, s.Evictions.Expired = s.Evictions.Size+one.Evictions.Size, s.Evictions.Expired+one.Evictions.Expired
 	}
 	if all := s.Hits + s.Misses + s.Joined; all > 0 {
 		s.HitRatio = float64(s.Hits) / float64(all)
-	}
-	s.Evictions = CacheEvictions{
-		Size:    c.evicted[otter.CauseOverflow].Load(),
-		Expired: c.evicted[otter.CauseExpiration].Load(),
 	}
 	if c.cfg.SecondLevel != nil {
 		second := c.cfg.SecondLevel.Stats()

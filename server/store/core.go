@@ -87,7 +87,7 @@ func newCore(dialect string, pools *pool.Pools, opt Options) (*core, error) {
 	}
 	return &core{
 		pools: pools, all: all, reads: takeReads(all), writes: takeWrites(all),
-		trace:  tracer{logger: opt.Logger, slow: opt.SlowQuery},
+		trace:  tracer{logger: opt.Logger, slow: opt.SlowQuery, executed: opt.Executed},
 		owners: owners{byName: map[string]owner{}, seen: -1},
 	}, nil
 }

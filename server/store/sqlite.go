@@ -13,6 +13,16 @@ import (
 type Options struct {
 	Logger    *slog.Logger  // nil discards
 	SlowQuery time.Duration // statements that take at least this long, waits for connections not counted, are logged at warn; 0: none
+	// Executed, when set, is told of every execution of a statement as it ends. It runs on the path of a request.
+	Executed func(ctx context.Context, e Execution)
+}
+
+// Execution is one run of a statement.
+type Execution struct {
+	Statement       string        // its name
+	Elapsed, Waited time.Duration // as in StatementStats
+	Failed          bool
+	Slow            bool // it took Options.SlowQuery or longer
 }
 
 // SQLite is a library in one SQLite file. It is safe for concurrent use, and so

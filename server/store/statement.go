@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -131,6 +132,16 @@ func loadStatements(dialect string) (*statements, error) {
 		s.byName[name] = &statement{name: name, text: strings.TrimSpace(string(text))}
 	}
 	return s, nil
+}
+
+// StatementNames returns the names of the statements of a dialect, "sqlite" or "oracle", in
+// alphabetical order; none of any other.
+func StatementNames(dialect string) []string {
+	all, err := loadStatements(dialect)
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(all.byName))
 }
 
 // take returns the statement of that name; done tells when there was none.

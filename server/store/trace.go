@@ -52,6 +52,8 @@ func MarkStale(ctx context.Context) {
 type tracer struct {
 	logger *slog.Logger
 	slow   time.Duration // statements that take at least this long, waits not counted, are logged; 0: none
+
+	executed func(context.Context, Execution) // Options.Executed
 }
 
 // Attribute for the text that a user searched for, which only debug logs show.
@@ -66,7 +68,11 @@ func (t *tracer) end(ctx context.Context, st *statement, elapsed, waited time.Du
 		r.Stats.Rows.Add(rows)
 		r.Stats.AcquireWaitNs.Add(int64(waited))
 	}
-	if t.slow <= 0 || elapsed < t.slow {
+	slow := t.slow > 0 && elapsed >= t.slow
+	if t.executed != nil {
+		t.executed(ctx, Execution{Statement: st.name, Elapsed: elapsed, Waited: waited, Failed: err != nil, Slow: slow})
+	}
+	if !slow {
 		return
 	}
 	attrs := []slog.Attr{

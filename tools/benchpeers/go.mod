@@ -1,0 +1,3 @@
+module github.com/tomehub/tomehub/tools/benchpeers
+
+go 1.26.0
