@@ -51,8 +51,8 @@ func TestTrend(t *testing.T) {
 	for n := range 25 {
 		h.mustAdd(t, pastRun((n*7)%25)) // added in any order
 	}
-	h.mustAdd(t, pastRun(1, func(p *PastRun) { p.Scenario = "other" }), pastRun(2, func(p *PastRun) { p.Target = "http://h" }),
-		pastRun(3, func(p *PastRun) { p.TimeScale = 0.1 }), pastRun(4, func(p *PastRun) { p.Worker = "1/2" }))
+	h.mustAdd(t, pastRun(21, func(p *PastRun) { p.Scenario = "other" }), pastRun(22, func(p *PastRun) { p.Target = "http://h" }),
+		pastRun(23, func(p *PastRun) { p.TimeScale = 0.1 }), pastRun(20, func(p *PastRun) { p.Worker = "1/2" }))
 	trend, err := h.Trend(pastRun(24))
 	if err != nil || len(trend.Skipped) > 0 {
 		t.Fatal(err, trend.Skipped)

@@ -337,3 +337,21 @@ func TestMergedReport(t *testing.T) {
 		t.Errorf("a worker's report lacks %q or its share:\n%s", want, worker.String())
 	}
 }
+
+// Where results keep no windows of a metric, only verdicts that agree decide.
+func TestMergeOfStepsInWindows(t *testing.T) {
+	_, parts := workers(t, "users: {count: 2}\nthink: 500ms"+oneStep+"checks: [{metric: p50, step: step, window: 5s, below: 2s, why: w}]", 2)
+	f := func(want reports.Verdict, reason string) {
+		t.Helper()
+		r, err := Merge(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := r.Checks[0]; c.Verdict != want || !strings.Contains(c.Reason, reason) {
+			t.Errorf("%v %q, want %v %q", c.Verdict, c.Reason, want, reason)
+		}
+	}
+	f(reports.Pass, "each generator saw it hold")
+	parts[1].Result.Checks[0].Verdict = reports.Fail
+	f(reports.Inconclusive, "of 2 generators, 1 saw it hold and 1 saw it broken")
+}
