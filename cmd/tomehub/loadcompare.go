@@ -96,7 +96,7 @@ func (a *app) runCompare(c *compareSettings, before, after []string) error {
 		return compareFault(err)
 	}
 	if c.out != "" {
-		if err := writeResult("--out", c.out, comparison); err != nil {
+		if err := writeResult(c.out, comparison); err != nil {
 			return err
 		}
 	}
