@@ -231,22 +231,30 @@ type arrivalClock struct {
 	curve      curve
 	rng        *rand.Rand // nil for even gaps
 	identities int
+	worker     Worker // takes its share of the arrivals
 	reached    float64
 	came       int64
 	at         time.Duration // of the next arrival; forever when there is none
 }
 
-func newArrivalClock(a *Arrivals, seed uint64) *arrivalClock {
-	c := &arrivalClock{curve: a.curve, identities: a.Identities}
+func newArrivalClock(a *Arrivals, seed uint64, w Worker) *arrivalClock {
+	c := &arrivalClock{curve: a.curve, identities: a.Identities, worker: w, came: -1}
 	if a.Poisson {
 		c.rng = rand.New(rand.NewPCG(seed, 1<<63))
 	}
 	c.next()
-	c.came = 0
 	return c
 }
 
+// next goes on to the next arrival that is the worker's.
 func (c *arrivalClock) next() {
+	c.one()
+	for !c.worker.takes(c.came) {
+		c.one()
+	}
+}
+
+func (c *arrivalClock) one() {
 	gap := 1.0
 	if c.rng != nil {
 		gap = c.rng.ExpFloat64()

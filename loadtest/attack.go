@@ -10,7 +10,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// An attack sends what an agenda says, by vegeta. This file alone knows vegeta.
+// An attack sends what an agenda says, by vegeta. This file and vegeta.go alone know vegeta.
 //
 // vegeta's own pacers know rates only, so the Pacer here blocks until the agenda has a user who is to send, and the
 // Targeter takes the users in that order. A Result has no room for a label, and after an error not even headers; so each

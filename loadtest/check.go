@@ -14,20 +14,20 @@ import (
 
 // A Check holds one metric, of all requests or of one step, between bounds.
 type Check struct {
-	Metric string
-	Step   string // "" is all steps
-	Low    *Bound
-	High   *Bound
-	Why    string        // the reason for the bound; a check without one is refused
-	Window time.Duration // 0 judges the whole run, else every window of this length must hold
-	After  time.Duration // with Window: windows are judged from here on, after the warm-up
-	Abort  bool          // stop the run when a window breaks the bound
+	Metric string        `json:"metric"`
+	Step   string        `json:"step,omitempty"` // "" is all steps
+	Low    *Bound        `json:"low,omitempty"`
+	High   *Bound        `json:"high,omitempty"`
+	Why    string        `json:"why"`                 // the reason for the bound; a check without one is refused
+	Window time.Duration `json:"window_ns,omitempty"` // 0 judges the whole run, else every window of this length must hold
+	After  time.Duration `json:"after_ns,omitempty"`  // with Window: windows are judged from here on, after the warm-up
+	Abort  bool          `json:"abort,omitempty"`     // stop the run when a window breaks the bound
 }
 
 // A Bound is in the unit of its metric: milliseconds, percent, requests per second, or a count.
 type Bound struct {
-	Value     float64
-	Inclusive bool
+	Value     float64 `json:"value"`
+	Inclusive bool    `json:"inclusive,omitempty"`
 }
 
 // unit is what a metric is measured in.

@@ -60,6 +60,7 @@ type collector struct {
 	stepWidth time.Duration // of a step's window
 	users     func(time.Duration) int
 	abort     func(reason string)
+	log       *vegetaLog // nil when nobody wants one; used below mu
 
 	mu       sync.Mutex // guards all below
 	steps    []*tally
@@ -107,11 +108,17 @@ type watch struct {
 	excess float64
 }
 
-func newCollector(scn *Scenario, users func(time.Duration) int, abort func(string)) *collector {
+// windowWidth is how long the windows of a run are.
+func windowWidth(total time.Duration) time.Duration {
 	width := time.Second
-	for scn.Total() > maxWindows*width {
+	for total > maxWindows*width {
 		width *= 2
 	}
+	return width
+}
+
+func newCollector(scn *Scenario, users func(time.Duration) int, abort func(string)) *collector {
+	width := windowWidth(scn.Total())
 	c := &collector{
 		warm: scn.WarmUp, end: scn.Total(), width: width, users: users, abort: abort,
 		stepWidth: max(leastStepWindow, scn.Duration/stepWindows), since: scn.WarmUp, parts: make([][]StepWindow, len(scn.steps)),
@@ -177,6 +184,9 @@ func (c *collector) add(u *user, sent time.Duration, first bool) {
 	tally.stream(&u.call)
 	if u.call.answered < c.end {
 		c.stretch[u.call.step.index].add(k, response, service, 0)
+	}
+	if c.log != nil {
+		c.log.add(u)
 	}
 	if u.call.held {
 		c.held++
@@ -301,19 +311,24 @@ func (w *watch) close(abort func(string)) {
 	f := w.tally.figures(w.check.Window)
 	w.tally.reset()
 	w.opened += w.check.Window
+	w.judge(&f, abort)
+}
+
+// judge holds the figures of one window against the check.
+func (w *watch) judge(f *Figures, abort func(string)) {
 	m := metrics[w.check.Metric]
-	v, reason := m.measured(&f)
+	v, reason := m.measured(f)
 	if reason != "" {
 		return
 	}
 	w.judged++
 	if excess := w.check.beyond(v); excess > w.excess {
-		w.excess, w.worst = excess, w.check.judge(&f)
+		w.excess, w.worst = excess, w.check.judge(f)
 	}
 	if !w.check.holds(v) {
 		w.broken++
 		if w.check.Abort {
-			abort(w.check.name() + ": " + w.check.judge(&f).Reason)
+			abort(w.check.name() + ": " + w.check.judge(f).Reason)
 		}
 	}
 }

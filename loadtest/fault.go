@@ -228,6 +228,9 @@ func (x *injector) ask(ctx context.Context, path string, into any) error {
 func faultMetrics() map[string]metric {
 	worst := func(of func(*FaultFigures) *float64) func(*Result) (float64, string) {
 		return func(r *Result) (float64, string) {
+			if len(r.Faults) == 0 {
+				return 0, "no fault was put in"
+			}
 			most := 0.0
 			for i := range r.Faults {
 				f := &r.Faults[i]

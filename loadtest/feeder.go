@@ -74,10 +74,10 @@ func newFeeder(name string, values []string, weights []float64, zipf float64) *f
 	return f
 }
 
-// draw returns the number of a value.
-func (f *feeder) draw(rng *rand.Rand, cursor *atomic.Uint64) int {
+// draw returns the number of a value. In order, worker w takes the values that are its own.
+func (f *feeder) draw(rng *rand.Rand, cursor *atomic.Uint64, w Worker) int {
 	if f.sums == nil {
-		return int((cursor.Add(1) - 1) % uint64(len(f.values)))
+		return w.nth(int(cursor.Add(1)-1)) % len(f.values)
 	}
 	x := rng.Float64() * f.sums[len(f.sums)-1]
 	return min(sort.Search(len(f.sums), func(i int) bool { return f.sums[i] > x }), len(f.values)-1)

@@ -16,7 +16,7 @@ func TestFeederDraws(t *testing.T) {
 		var cursor atomic.Uint64
 		counts := make([]int, len(f.values))
 		for range n {
-			counts[f.draw(rng, &cursor)]++
+			counts[f.draw(rng, &cursor, Worker{})]++
 		}
 		for i, w := range want {
 			if got := float64(counts[i]) / n; math.Abs(got-w) > 0.005 {
@@ -35,7 +35,7 @@ func TestFeederDraws(t *testing.T) {
 	var cursor atomic.Uint64
 	var got []string
 	for range 4 {
-		got = append(got, values[inOrder.draw(nil, &cursor)])
+		got = append(got, values[inOrder.draw(nil, &cursor, Worker{})])
 	}
 	if strings.Join(got, "") != "abca" {
 		t.Errorf("in order gives %q", got)

@@ -1,7 +1,9 @@
 package loadtest
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ type parser struct {
 	timeout  time.Duration // the scenario's, for steps without one
 	slow     time.Duration
 	stepAt   map[string]*yaml.Node // where each step's name stands
+	sum      hash.Hash             // of all files that were read
 }
 
 func parse(name string, data []byte, readFile func(string) ([]byte, error)) (*Scenario, error) {
@@ -26,13 +29,16 @@ func parse(name string, data []byte, readFile func(string) ([]byte, error)) (*Sc
 		readFile: readFile,
 		s:        &Scenario{File: name, Name: baseName(name)},
 		stepAt:   map[string]*yaml.Node{},
+		sum:      sha256.New(),
 	}
+	p.sum.Write(data)
 	if top := p.parseYAML(data); top != nil {
 		p.scenario(p.section(top, "scenario"))
 	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	p.s.digest = fmt.Sprintf("%x", p.sum.Sum(nil)[:8])
 	return p.s, nil
 }
 
@@ -261,6 +267,7 @@ func (p *parser) feeder(s *section, name string) *feeder {
 	if s.has("file") {
 		data, err := p.readFile(file)
 		if err == nil {
+			p.sum.Write(data)
 			values, weights, err = readFeed(data)
 		}
 		if err != nil {

@@ -33,6 +33,9 @@ func (r *Result) Report() reports.Report {
 	if t := r.streamTable(); len(t.Rows) > 0 {
 		out.Tables = append(out.Tables, t)
 	}
+	if len(r.Merged) > 0 {
+		out.Tables = append(out.Tables, r.mergedTable())
+	}
 	if len(r.Errors) > 0 {
 		out.Tables = append(out.Tables, r.errorTable())
 	}
@@ -103,7 +106,7 @@ func (r *Result) summary() string {
 	if r.Interrupted && !r.Judged {
 		text = "Interrupted. "
 	}
-	text += fmt.Sprintf("%s, %s measured: %d requests (%s/s)", r.Load, formatMS(1000*r.MeasuredS), t.Completed, formatNumber(t.Rate))
+	text += fmt.Sprintf("%s, %s measured: %d requests (%s/s)", r.load(), formatMS(1000*r.MeasuredS), t.Completed, formatNumber(t.Rate))
 	if t.Completed > 0 {
 		text += fmt.Sprintf(", %s%% errors", formatNumber(t.ErrorRate))
 	}
@@ -190,21 +193,32 @@ func (r *Result) faultTable(timeScale float64) reports.Table {
 }
 
 func (r *Result) facts() []reports.Fact {
-	g := r.Generator
 	facts := []reports.Fact{
 		{Name: "Scenario", Value: r.Scenario},
 		{Name: "Target", Value: r.Target},
-		{Name: "Load", Value: r.Load + ", " + r.Model + " model"},
+		{Name: "Load", Value: r.load() + ", " + r.Model + " model"},
 		{Name: "Started", Value: r.StartedAt.Format(time.RFC3339)},
 		{Name: "Measured", Value: r.measured()},
-		{Name: "Generator", Value: fmt.Sprintf("%.0f%% of %d CPUs, %.0f MiB, send lag p99 %s, %d connections",
-			g.CPUPercent, r.Environment.CPUs, g.RSSMiB, formatMS(g.SendLag.P99MS), g.Connections)},
-		{Name: "Seed", Value: strconv.FormatUint(r.Seed, 10)},
+	}
+	g := r.Generator
+	if r.Environment.CPUs > 0 { // unknown of vegeta's results
+		facts = append(facts,
+			reports.Fact{Name: "Generator", Value: fmt.Sprintf("%.0f%% of %d CPUs, %.0f MiB, send lag p99 %s, %d connections",
+				g.CPUPercent, r.Environment.CPUs, g.RSSMiB, formatMS(g.SendLag.P99MS), g.Connections)},
+			reports.Fact{Name: "Seed", Value: strconv.FormatUint(r.Seed, 10)})
 	}
 	if g.Asked > 0 {
 		facts = append(facts, reports.Fact{Name: "Arrivals", Value: fmt.Sprintf("%d of %d sent in time, %d had to wait for a place", g.InTime, g.Asked, g.Held)})
 	}
 	return append(facts, r.serverFacts()...)
+}
+
+// load is the load with the share that this generator had of it.
+func (r *Result) load() string {
+	if r.Worker == "" {
+		return r.Load
+	}
+	return "worker " + r.Worker + " of " + r.Load
 }
 
 func (r *Result) measured() string {
@@ -219,6 +233,10 @@ func (r *Result) notes() []string {
 	notes = append(notes, r.Reasons...)
 	if r.TimeScale != 1 {
 		notes = append(notes, fmt.Sprintf("Time scale %s: every time of the scenario and its checks is multiplied by it, every rate divided.", formatNumber(r.TimeScale)))
+	}
+	notes = append(notes, r.mergedNotes()...)
+	if left := r.leftToMerge(); len(left) > 0 {
+		notes = append(notes, fmt.Sprintf("Checks that one worker cannot judge are left to 'tomehub loadtest merge': %s.", strings.Join(left, ", ")))
 	}
 	if r.Canceled > 0 {
 		notes = append(notes, fmt.Sprintf("%d requests were cut off by the end of the run and count nowhere.", r.Canceled))

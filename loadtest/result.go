@@ -16,34 +16,41 @@ const ResultVersion = 1
 
 // Result is what a run measured. It marshals to JSON and back.
 type Result struct {
-	SchemaVersion int              `json:"schema_version"`
-	Scenario      string           `json:"scenario"`
-	Title         string           `json:"title"`
-	Description   string           `json:"description,omitempty"`
-	Target        string           `json:"target"`
-	Model         string           `json:"model"` // closed or open
-	Load          string           `json:"load"`
-	StartedAt     time.Time        `json:"started_at"`
-	WarmUpS       float64          `json:"warm_up_s"`
-	DurationS     float64          `json:"duration_s"` // asked for
-	MeasuredS     float64          `json:"measured_s"` // less than DurationS when the run was interrupted
-	TimeScale     float64          `json:"time_scale"`
-	Seed          uint64           `json:"seed"`
-	Judged        bool             `json:"judged"` // false when the scenario has no checks
-	Verdict       reports.Verdict  `json:"verdict"`
-	Interrupted   bool             `json:"interrupted,omitempty"`
-	Reasons       []string         `json:"reasons,omitempty"` // why the verdict is not that of the checks
-	Total         Figures          `json:"total"`
-	Steps         []StepFigures    `json:"steps"`
-	Errors        []ErrorFigures   `json:"errors"`
-	Checks        []reports.Check  `json:"checks"`
-	Expected      []ExpectedFigure `json:"expected,omitempty"`
-	Windows       []Window         `json:"windows"`
-	Generator     Generator        `json:"generator"`
-	Environment   Environment      `json:"environment"`
-	WarmUp        int64            `json:"warm_up_requests"` // left out of all figures
-	Canceled      int64            `json:"canceled"`         // cut off by the end of the run
-	Faults        []FaultFigures   `json:"faults,omitempty"`
+	SchemaVersion int             `json:"schema_version"`
+	Scenario      string          `json:"scenario"`
+	Digest        string          `json:"scenario_digest,omitempty"` // of the scenario's file and the files of its feeders
+	Title         string          `json:"title"`
+	Description   string          `json:"description,omitempty"`
+	Target        string          `json:"target"`
+	Model         string          `json:"model"` // closed or open
+	Load          string          `json:"load"`
+	Worker        string          `json:"worker,omitempty"` // "2/4" when the load was one of four shares of Load
+	StartedAt     time.Time       `json:"started_at"`
+	WarmUpS       float64         `json:"warm_up_s"`
+	DurationS     float64         `json:"duration_s"` // asked for
+	MeasuredS     float64         `json:"measured_s"` // less than DurationS when the run was interrupted
+	TimeScale     float64         `json:"time_scale"`
+	Seed          uint64          `json:"seed"`
+	Judged        bool            `json:"judged"` // false when the scenario has no checks
+	Verdict       reports.Verdict `json:"verdict"`
+	Interrupted   bool            `json:"interrupted,omitempty"`
+	Reasons       []string        `json:"reasons,omitempty"` // why the verdict is not that of the checks
+	Total         Figures         `json:"total"`
+	Steps         []StepFigures   `json:"steps"`
+	Errors        []ErrorFigures  `json:"errors"`
+	Checks        []reports.Check `json:"checks"`
+	// Criteria are the checks of the whole scenario with their bounds as numbers, in the unit of the metric and moved by
+	// the time scale, so that merged results can be judged anew. A worker judges only some of them.
+	Criteria    []Check          `json:"criteria,omitempty"`
+	Expected    []ExpectedFigure `json:"expected,omitempty"`
+	Windows     []Window         `json:"windows"`
+	Generator   Generator        `json:"generator"`
+	Environment Environment      `json:"environment"`
+	WarmUp      int64            `json:"warm_up_requests"` // left out of all figures
+	Canceled    int64            `json:"canceled"`         // cut off by the end of the run
+	Faults      []FaultFigures   `json:"faults,omitempty"`
+	// Merged are the generators whose results were merged into this one.
+	Merged []MergedFrom `json:"merged,omitempty"`
 	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
 	Server   *ServerFigures `json:"server,omitempty"`
 	NoServer string         `json:"no_server,omitempty"`
@@ -88,10 +95,10 @@ type Environment struct {
 func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 	s := r.scn
 	out := &Result{
-		SchemaVersion: ResultVersion, Scenario: s.Name, Title: s.Title, Description: s.Description,
+		SchemaVersion: ResultVersion, Scenario: s.Name, Digest: s.digest, Title: s.Title, Description: s.Description,
 		Target: r.target.String(), Model: s.Model(), Load: s.Load(),
 		StartedAt: r.began.UTC().Truncate(time.Millisecond), WarmUpS: s.WarmUp.Seconds(), DurationS: s.Duration.Seconds(),
-		TimeScale: r.cfg.TimeScale, Seed: r.cfg.Seed, Judged: len(s.Checks) > 0,
+		TimeScale: r.cfg.TimeScale, Seed: r.cfg.Seed, Judged: len(s.Checks) > 0, Worker: r.cfg.Worker.String(), Criteria: r.criteria,
 		Errors: []ErrorFigures{}, Checks: []reports.Check{}, // [] in JSON, never null
 		Environment: Environment{
 			Generator: r.cfg.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
@@ -117,37 +124,52 @@ func (r *run) figures(out *Result, measured time.Duration) error {
 	c := r.col
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	total := newTally(false)
+	var tallies []*tally
 	for _, f := range r.scn.Flows {
 		for _, st := range f.Steps {
-			t := c.steps[st.index]
-			total.merge(t)
-			figures, err := t.whole(measured)
-			if err != nil {
-				return err
-			}
-			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Figures: figures, Windows: c.parts[st.index]})
+			tallies = append(tallies, c.steps[st.index])
+			out.Steps = append(out.Steps, StepFigures{Flow: f.Name, Step: st.Name, Windows: c.parts[st.index]})
 		}
 	}
 	if c.fault != nil {
 		return c.fault
 	}
+	if err := out.count(tallies, c.details, measured); err != nil {
+		return err
+	}
+	out.Windows = append([]Window{}, c.windows...)
+	out.WarmUp, out.Canceled = c.warmedUp, c.canceled
+	lag, err := exported(c.lag)
+	if err != nil {
+		return err
+	}
+	out.Generator = Generator{
+		SendLag: lag, Resent: c.resent, Held: c.held, InTime: c.inTime,
+		Exhausted: out.Total.Kinds[Exhausted],
+	}
+	return nil
+}
+
+// count fills in the figures of the steps, one tally each, of all of them together, and the errors, each kind with its
+// example. over is how long the tallies gathered.
+func (r *Result) count(steps []*tally, examples [kinds]string, over time.Duration) error {
+	total := newTally(false)
 	var err error
-	if out.Total, err = total.whole(measured); err != nil {
+	for i, t := range steps {
+		total.merge(t)
+		if r.Steps[i].Figures, err = t.whole(over); err != nil {
+			return err
+		}
+	}
+	if r.Total, err = total.whole(over); err != nil {
 		return err
 	}
 	for i, n := range total.kinds {
 		if k := Kind(i); n > 0 && k != OK && k != Canceled {
-			out.Errors = append(out.Errors, ErrorFigures{
-				Kind: k, Count: n, Percent: 100 * float64(n) / float64(out.Total.Completed), Example: c.details[k],
+			r.Errors = append(r.Errors, ErrorFigures{
+				Kind: k, Count: n, Percent: 100 * float64(n) / float64(r.Total.Completed), Example: examples[k],
 			})
 		}
-	}
-	out.Windows = append([]Window{}, c.windows...)
-	out.WarmUp, out.Canceled = c.warmedUp, c.canceled
-	out.Generator = Generator{
-		SendLag: latency(c.lag), Resent: c.resent, Held: c.held, InTime: c.inTime,
-		Exhausted: total.kinds[Exhausted],
 	}
 	return nil
 }

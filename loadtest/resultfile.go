@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,13 +50,13 @@ func ReadResult(in io.Reader) (*Result, error) {
 		Checkpoints json.RawMessage `json:"checkpoints"`
 	}
 	if err := json.Unmarshal(data, &kind); err != nil {
-		return nil, notJSON(err)
+		return nil, notJSON(data, err)
 	}
 	if kind.Scenario == nil && kind.Data != nil {
 		data = kind.Data
 		kind.Data = nil
 		if err := json.Unmarshal(data, &kind); err != nil {
-			return nil, notJSON(err)
+			return nil, notJSON(data, err)
 		}
 	}
 	switch {
@@ -68,7 +69,7 @@ func ReadResult(in io.Reader) (*Result, error) {
 	}
 	r := new(Result)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, notJSON(err)
+		return nil, notJSON(data, err)
 	}
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotResult, err)
@@ -77,12 +78,29 @@ func ReadResult(in io.Reader) (*Result, error) {
 }
 
 // notJSON says in a word what is wrong with the text of a file.
-func notJSON(err error) error {
+func notJSON(data []byte, err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) && syntax.Error() == "unexpected end of JSON input" {
 		return fmt.Errorf("%w: it is empty or cut short", ErrNotResult)
 	}
-	return fmt.Errorf("%w: %w", ErrNotResult, err)
+	return fmt.Errorf("%w: %w", ErrNotResult, located(data, err))
+}
+
+// located says on which line JSON is broken.
+func located(data []byte, err error) error {
+	offset := int64(-1)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &kind):
+		offset = kind.Offset
+	}
+	if offset < 0 || offset > int64(len(data)) {
+		return err
+	}
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:offset], []byte{'\n'}), err)
 }
 
 // check finds numbers that no run can have, so that nobody computes with them.
@@ -101,8 +119,14 @@ func (r *Result) check() error {
 			return fmt.Errorf("window %d: %w", i, err)
 		}
 	}
+	if err := r.Total.check(); err != nil {
+		return err
+	}
 	for i := range r.Steps {
 		s := &r.Steps[i]
+		if err := s.Figures.check(); err != nil {
+			return fmt.Errorf("step %s: %w", s.Step, err)
+		}
 		if len(s.Windows) > maxPieces {
 			return fmt.Errorf("step %s has %d windows, at most %d are read", s.Step, len(s.Windows), maxPieces)
 		}
@@ -112,6 +136,19 @@ func (r *Result) check() error {
 				return fmt.Errorf("step %s, window %d: %w", s.Step, j, err)
 			}
 		}
+	}
+	return nil
+}
+
+// check finds counts and rates that no run can have.
+func (f *Figures) check() error {
+	for k, n := range f.Kinds {
+		if n < 0 || n > maxCounted {
+			return fmt.Errorf("it has %d requests that ended as %v", n, k)
+		}
+	}
+	if !(f.Rate >= 0 && f.Rate <= 1e9 && f.Goodput >= 0 && f.Goodput <= 1e9) {
+		return fmt.Errorf("it has %v requests/s, %v of them right", f.Rate, f.Goodput)
 	}
 	return nil
 }

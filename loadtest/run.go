@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -33,6 +34,8 @@ type Config struct {
 	Duration time.Duration
 	// Version of the program, for the result.
 	Version string
+	// Worker is this generator's place among several that share the scenario; the zero Worker runs all of it.
+	Worker Worker
 	// Shared says that the server runs on this machine. Where all CPUs are busy, whoever it may be with, nothing that
 	// failed is then held against the server.
 	Shared bool
@@ -44,6 +47,10 @@ type Config struct {
 	TopStatements func(context.Context) (func(context.Context) (*StatementWindow, error), error)
 	// ServerPID, unless 0, is the server's process on this machine; the result then tells the CPU time it used.
 	ServerPID int
+
+	// Vegeta, unless nil, gets every measured request as a result of vegeta's, in its gob encoding, when its answer is in.
+	// Run does not look at errors of writing; a bufio.Writer keeps them for its owner.
+	Vegeta io.Writer
 
 	windows   time.Duration                 // how long each window is; 0 leaves it to the length of the run
 	transport http.RoundTripper             // tests: takes the place of the network, and vegeta that of the crew
@@ -104,7 +111,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 // A run is one execution of a scenario.
 type run struct {
 	cfg    Config
-	scn    *Scenario // scaled
+	scn    *Scenario // scaled, and as far as it is this worker's
 	target *url.URL
 	began  time.Time
 	shared *shared
@@ -114,6 +121,8 @@ type run struct {
 	gauge  *gauge
 	cpu    *cpuWatch // nil when the server's process is not known
 	cancel context.CancelCauseFunc
+
+	criteria []Check // of the whole scenario
 
 	observer *observer // nil when nobody observes
 	injector *injector // nil when the scenario has no faults
@@ -130,8 +139,12 @@ func newRun(cfg Config) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{cfg: cfg, target: target, scn: cfg.Scenario.during(cfg.Duration).scaled(cfg.TimeScale)}
+	whole := cfg.Scenario.during(cfg.Duration).scaled(cfg.TimeScale)
+	r := &run{cfg: cfg, target: target, scn: whole.forWorker(cfg.Worker), criteria: whole.Checks}
 	r.shared = newShared(r.scn, strings.TrimSuffix(target.String(), "/"), strconv.FormatInt(time.Now().UnixMicro(), 36))
+	if r.shared.worker = cfg.Worker; !cfg.Worker.whole() {
+		r.shared.id += "w" + strconv.Itoa(cfg.Worker.Number) // workers may begin in the same microsecond
+	}
 	w := cfg.waiter
 	if w == nil {
 		if w, err = newWaiter(); err != nil {
@@ -141,7 +154,7 @@ func newRun(cfg Config) (*run, error) {
 	r.agenda = &agenda{
 		warm: r.scn.WarmUp, end: r.scn.Total(), last: r.scn.Total() + r.scn.longestTimeout(), clock: r.clock, wait: w,
 	}
-	r.ex = &exchange{users: make([]*user, r.scn.slots()), clock: r.clock}
+	r.ex = &exchange{users: make([]*user, cfg.Worker.share(r.scn.slots())), clock: r.clock}
 	r.col = newCollector(r.scn, r.present, func(reason string) { r.cancel(abortError(reason)) })
 	if cfg.windows > 0 {
 		r.col.width = cfg.windows
@@ -174,6 +187,12 @@ func (c Config) validate() (target, admin *url.URL, err error) {
 	}
 	if c.Duration < 0 || c.Duration > maxDuration {
 		faults = append(faults, fmt.Errorf("duration %v must be from 0 to %v", c.Duration, maxDuration))
+	}
+	switch w := c.Worker; {
+	case !w.valid():
+		faults = append(faults, fmt.Errorf("worker %d/%d must be from 1/1 to %d/%d", w.Number, w.Of, MaxWorkers, MaxWorkers))
+	case c.Scenario != nil && w.share(c.Scenario.slots()) == 0:
+		faults = append(faults, fmt.Errorf("worker %v has nothing to do: the scenario has %d users or places for visitors", w, c.Scenario.slots()))
 	}
 	target, err = parseTarget("target", c.Target, "http://127.0.0.1:5001")
 	faults = append(faults, err)
@@ -233,6 +252,9 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	if r.observer != nil {
 		r.observer.start()
 	}
+	if r.cfg.Vegeta != nil {
+		r.col.log = newVegetaLog(r.cfg.Vegeta, r.scn.Name, r.shared.base, r.began)
+	}
 	if r.cfg.Logger != nil {
 		r.cfg.Logger.Info("load test started", "scenario", r.scn.Name, "target", r.target.String(), "load", r.scn.Load(),
 			"warm_up_s", r.scn.WarmUp.Seconds(), "duration_s", r.scn.Duration.Seconds(), "time_scale", r.cfg.TimeScale)
@@ -262,13 +284,13 @@ func (r *run) people(ctx context.Context) {
 		r.ex.users[i] = u
 		if r.scn.Users == nil {
 			r.agenda.free = append(r.agenda.free, u)
-		} else if at, ok := r.scn.Users.curve.reaches(float64(i+1), 0); ok {
+		} else if at, ok := r.scn.Users.curve.reaches(float64(u.identity), 0); ok {
 			u.begin()
 			r.agenda.push(u, at)
 		}
 	}
 	if r.scn.Arrivals != nil {
-		r.agenda.arrivals = newArrivalClock(r.scn.Arrivals, r.cfg.Seed)
+		r.agenda.arrivals = newArrivalClock(r.scn.Arrivals, r.cfg.Seed, r.cfg.Worker)
 	}
 }
 
@@ -320,13 +342,13 @@ func (r *run) answered(u *user, sent time.Duration) (at time.Duration, back bool
 	}
 	u.begin()
 	// Where the curve falls, the users above it rest until it rises again, and go home when it never does.
-	return r.scn.Users.curve.reaches(float64(u.slot+1), at)
+	return r.scn.Users.curve.reaches(float64(u.identity), at)
 }
 
 // present is how many users or visitors there are at t.
 func (r *run) present(t time.Duration) int {
 	if r.scn.Users != nil {
-		return int(r.scn.Users.curve.at(t) + 1e-9)
+		return r.cfg.Worker.share(int(r.scn.Users.curve.at(t) + 1e-9))
 	}
 	return r.agenda.present()
 }

@@ -53,6 +53,7 @@ type Scenario struct {
 	Checks    []Check
 	Expected  []Expected
 
+	digest  string // of the file and those of its feeders
 	headers []headerTemplate
 	feeders []*feeder
 	steps   []*Step // of all flows, in the order of the file; Step.index points here

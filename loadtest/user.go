@@ -15,6 +15,7 @@ import (
 // shared is what all users of one run have in common.
 type shared struct {
 	id             string // of the run, in templates
+	worker         Worker
 	scn            *Scenario
 	base           string        // the target's URL, without a slash at its end
 	host, basePath string        // of base, as they stand in a request
@@ -70,6 +71,7 @@ type call struct {
 	held     bool          // due while every slot was taken, so being late is not the generator's doing
 	answered time.Duration // when the answer was read or had failed, since the run began
 	kind     Kind
+	status   int // of the answer; 0 without a whole one
 	bytes    int64
 	detail   string // the error's or the fault's text
 	conns    int    // connections it was sent on; more than one when it had to be sent again
@@ -79,9 +81,10 @@ type call struct {
 }
 
 func newUser(slot int, run *shared, seed uint64) *user {
+	nth := run.worker.nth(slot)
 	u := &user{
-		slot: slot, identity: slot + 1, label: "#" + strconv.Itoa(slot), run: run,
-		rng: rand.New(rand.NewPCG(seed, uint64(slot))),
+		slot: slot, identity: nth + 1, label: "#" + strconv.Itoa(slot), run: run,
+		rng: rand.New(rand.NewPCG(seed, uint64(nth))),
 	}
 	most := 0
 	for _, f := range run.scn.Flows {
@@ -150,7 +153,7 @@ func (u *user) choose() bool {
 func (u *user) fed(i int) string {
 	f := u.run.scn.feeders[i]
 	if u.feeds[i] < 0 {
-		u.feeds[i] = int32(f.draw(u.rng, &u.run.cursors[i]))
+		u.feeds[i] = int32(f.draw(u.rng, &u.run.cursors[i], u.run.worker))
 	}
 	return f.values[u.feeds[i]]
 }
@@ -232,7 +235,7 @@ const maxCaptureBytes = 256 << 10
 // unless the step reads it; size counts all bytes.
 func (u *user) judge(status int, body []byte, size int64) {
 	c, st := &u.call, u.call.step
-	c.bytes, c.kind, c.detail = size, OK, ""
+	c.bytes, c.kind, c.detail, c.status = size, OK, "", status
 	if !st.Expect.accepts(status) {
 		c.kind, c.detail = kindOfStatus(status), "status "+strconv.Itoa(status)
 		return

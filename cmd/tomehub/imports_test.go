@@ -54,7 +54,7 @@ var onlyIn = map[string]string{
 	"github.com/gin-gonic/gin":                "server",
 	"modernc.org/sqlite":                      "internal/pool",
 	"github.com/sijms/go-ora/v2":              "internal/pool",
-	"github.com/tsenart/vegeta/v12/lib":       "loadtest/attack.go",
+	"github.com/tsenart/vegeta/v12/lib":       "loadtest/attack.go loadtest/vegeta.go",
 	"github.com/spf13/cobra":                  "cmd/tomehub",
 	"github.com/spf13/pflag":                  "cmd/tomehub",
 	"github.com/olekukonko/tablewriter":       "reports",

@@ -23,7 +23,7 @@ type capacitySettings struct {
 }
 
 func (a *app) newLoadtestCapacityCommand() *cobra.Command {
-	c := capacitySettings{server: loadtestSettings{format: "text", timeScale: 1, seed: 1}}
+	c := capacitySettings{server: loadtestSettings{delivery: delivery{format: "text"}, timeScale: 1, seed: 1}}
 	c.search.Precision, c.search.Repeats, c.search.MaxTime = 0.05, 4, 10*time.Minute
 	cmd := &cobra.Command{
 		Use:   "capacity SCENARIO",

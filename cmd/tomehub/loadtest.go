@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -24,9 +25,10 @@ func (a *app) newLoadtestCommand() *cobra.Command {
 		Short: "Send users to a server and judge what they saw",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("loadtest wants a command: run, compare, checkpoint, verify, capacity, list, show or validate (see 'tomehub loadtest --help')")}
+			return usageError{errors.New("loadtest wants a command: run, compare, checkpoint, verify, capacity, merge, report, import, list, show or validate (see 'tomehub loadtest --help')")}
 		},
 	}
+	cmd.AddCommand(a.newLoadtestMergeCommand(), a.newLoadtestReportCommand(), a.newLoadtestImportCommand())
 	cmd.AddCommand(a.newLoadtestRunCommand(), a.newLoadtestCheckpointCommand(), a.newLoadtestVerifyCommand(), a.newLoadtestListCommand(), a.newLoadtestShowCommand(), a.newLoadtestValidateCommand())
 	cmd.AddCommand(a.newLoadtestCapacityCommand())
 	cmd.AddCommand(a.newLoadtestCompareCommand())
@@ -46,17 +48,19 @@ func oneArg(what string) cobra.PositionalArgs {
 // loadtestSettings are the settings of `tomehub loadtest run`.
 type loadtestSettings struct {
 	target, admin string
-	resultFiles
-	format       string
+	delivery
+	vegetaOut    string
 	spawn, quiet bool
 	timeScale    float64
 	duration     time.Duration
 	seed         uint64
+	worker       string
+	share        loadtest.Worker // worker, read
 	baseline     baseline
 }
 
 func (a *app) newLoadtestRunCommand() *cobra.Command {
-	c := loadtestSettings{format: "text", timeScale: 1, seed: 1}
+	c := loadtestSettings{delivery: delivery{format: "text"}, timeScale: 1, seed: 1}
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "Run a scenario and judge it",
@@ -80,13 +84,14 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
-	c.addFiles(s)
-	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
+	c.addAll(s)
+	s.add(textValue{&c.vegetaOut}, "vegeta-out", "TOMEHUB_LOADTEST_VEGETA_OUT", "file to write each measured request to as a result of vegeta, for 'vegeta report' and its kin")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().BoolVar(&c.spawn, "spawn", false, "start this program as the server")
 	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time of the scenario by this; the report says so")
 	cmd.Flags().DurationVar(&c.duration, "duration", 0, "measure for this long instead of the scenario's own time")
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
+	cmd.Flags().StringVar(&c.worker, "worker", "", "take a share of the users or arrivals: 2/4 is the second of four generators (see 'tomehub loadtest merge')")
 	c.baseline.addFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
@@ -121,6 +126,15 @@ func (c *loadtestSettings) validate() error {
 	if !(c.timeScale >= 0.01 && c.timeScale <= 10) {
 		faults = append(faults, fmt.Errorf("--time-scale is %v: want 0.01 to 10", c.timeScale))
 	}
+	if c.worker != "" {
+		var err error
+		if c.share, err = loadtest.ParseWorker(c.worker); err != nil {
+			faults = append(faults, fmt.Errorf("--worker: %w", err))
+		}
+		if c.spawn {
+			faults = append(faults, errors.New("--worker goes with --target: several generators share one server, which none of them starts"))
+		}
+	}
 	return errors.Join(faults...)
 }
 
@@ -137,8 +151,18 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	if err := c.checkFiles(); err != nil {
+	if err := c.checkAll(); err != nil {
 		return err
+	}
+	ran := false
+	var vegetaOut io.Writer
+	if c.vegetaOut != "" {
+		stream, openErr := newOutStream(c.vegetaOut, "--vegeta-out")
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, stream.close(ran)) }()
+		vegetaOut = stream
 	}
 	target, admin := c.target, c.admin
 	if c.spawn {
@@ -158,24 +182,28 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
-		Shared: c.spawn,
+		Shared: c.spawn, Worker: c.share, Vegeta: vegetaOut,
 	})
 	endProgress()
-	if err != nil {
+	if ran = err == nil; !ran {
 		return err
 	}
-	return a.concludeRun(c, result)
+	kind := target
+	if c.spawn {
+		kind = "spawned"
+	}
+	return a.concludeRun(c, result, kind)
 }
 
 // concludeRun writes the report and tells the exit code, of the checks first and then of the comparison with a baseline.
-// A comparison that cannot be made does not cost the result.
-func (a *app) concludeRun(c *loadtestSettings, result *loadtest.Result) error {
+// A comparison that cannot be made does not cost the result. target is the kind of the server, for the history.
+func (a *app) concludeRun(c *loadtestSettings, result *loadtest.Result, target string) error {
 	report := result.Report()
 	comparison, err := c.baseline.compare(result)
 	if comparison != nil {
 		report = comparison.Extend(report)
 	}
-	if err := errors.Join(err, a.writeFiles(&c.resultFiles, report, result), a.writeReport(a.stdout, report, c.format)); err != nil {
+	if err := errors.Join(err, a.deliver(result, &c.delivery, &report, target)); err != nil {
 		return err
 	}
 	switch {
