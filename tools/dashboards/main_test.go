@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -96,6 +98,17 @@ func TestExpressionsNameWhatAServerExports(t *testing.T) {
 		known[m[1]] = map[string]bool{}
 	}
 	known["up"] = map[string]bool{}
+	groups, faults := rulefmt.Parse(rules, false, model.UTF8Validation)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	for _, g := range groups.Groups {
+		for _, r := range g.Rules {
+			for _, fault := range known.check(r.Expr) {
+				t.Errorf("%s%s: %s in %s", r.Alert, r.Record, fault, r.Expr)
+			}
+		}
+	}
 	n := 0
 	for name, d := range dashboards() {
 		for _, p := range d.Panels {
