@@ -344,6 +344,7 @@ func TestAlertsReachThePager(t *testing.T) {
 	s.fault("PUT", "database_slow", `{"for": "5m", "factor": 50}`)
 	p.wait(t, "MemoryCritical", "firing")
 	p.wait(t, "DBPoolExhausted", "firing")
+	panelsHaveData(t, prometheus)
 	s.fault("DELETE", "memory_pressure", "")
 	s.fault("DELETE", "database_slow", "")
 	s.fault("PUT", "database_down", `{"for": "5m"}`)
@@ -358,6 +359,41 @@ func TestAlertsReachThePager(t *testing.T) {
 	p.wait(t, "TomehubDown", "firing")
 	s.cmd.Process.Signal(syscall.SIGCONT)
 	p.wait(t, "TomehubDown", "resolved")
+}
+
+// panelsHaveData holds that every expression of every dashboard has a number to show.
+func panelsHaveData(t *testing.T, prometheus string) {
+	t.Helper()
+	boards, err := filepath.Glob("../../deploy/grafana/dashboards/*.json")
+	if err != nil || len(boards) != 4 {
+		t.Fatalf("dashboards %v: %v", boards, err)
+	}
+	n := 0
+	for _, board := range boards {
+		text, err := os.ReadFile(board)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d struct {
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal(text, &d); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range d.Panels {
+			for _, q := range p.Targets {
+				n++
+				expr := strings.NewReplacer("$__rate_interval", "10s", "$instance", ".+").Replace(q.Expr)
+				if r := query(t, prometheus, expr); !slices.ContainsFunc(r, func(s string) bool { return !strings.Contains(s, `"NaN"`) }) {
+					t.Errorf("%s, %q: %s has %v", filepath.Base(board), p.Title, expr, r)
+				}
+			}
+		}
+	}
+	t.Logf("%d expressions of panels have numbers", n)
 }
 
 // query asks a Prometheus for what an expression is now: one text for each series.
