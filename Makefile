@@ -37,8 +37,8 @@ bench-peers: ## the load generator against vegeta, k6, wrk and others (needs two
 faults: ## faults of processes, databases and clients in their long form (many minutes)
 	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
 
-slow: ## checkpoints, checklists, stress scenarios and an Oracle with faults, which go test ./... leaves out (four minutes)
-	TOMEHUB_SLOW=1 $(GO) test -count=1 -run '^Test(Checkpoints|Stress|Verify|CapacitySpawned$$|FaultOracle$$)' -v ./cmd/tomehub
+slow: ## checkpoints, checklists, stress scenarios, alerts and an Oracle with faults, which go test ./... leaves out (four minutes)
+	TOMEHUB_SLOW=1 $(GO) test -count=1 -run '^Test(Alerts|Checkpoints|Stress|Verify|CapacitySpawned$$|FaultOracle$$)' -v ./cmd/tomehub
 
 oracle: ## the free edition of Oracle in a container, for `make live` (needs docker compose)
 	docker compose -f deploy/compose.oracle.yaml up --detach --wait
@@ -47,9 +47,10 @@ oracle: ## the free edition of Oracle in a container, for `make live` (needs doc
 live: ## the tests that want a real Oracle; TOMEHUB_TEST_ORACLE=user/password@host:port/service, a schema to be emptied
 	TOMEHUB_TEST_ORACLE=$${TOMEHUB_TEST_ORACLE:-tomehub/tomehub@127.0.0.1:1521/FREEPDB1} $(GO) test -count=1 -timeout 50m -p 1 -run '^TestLiveOracle' -v ./server/store ./profiler
 
-docs: ## write docs/flags.md and docs/metrics.md anew from the program
+docs: ## write docs/flags.md, docs/metrics.md and the dashboards anew from the programs
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update
 	$(GO) test ./server -run TestMetricsReference -update
+	cd tools/dashboards && $(GO) run .
 
 ci: ## everything that CI runs
 	.ci/run

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -326,5 +327,29 @@ func TestCrewRests(t *testing.T) {
 	cancel(errors.New("done"))
 	if led.Load() != 3 {
 		t.Errorf("%d led, want 3", led.Load())
+	}
+}
+
+// What a crew does for a request must leave no garbage: at tens of thousands of requests a second, collecting it would be
+// what the generator does.
+func TestCrewLeavesNoGarbage(t *testing.T) {
+	type look struct{ mallocs, requests uint64 }
+	var looks []look
+	_, err := Run(t.Context(), Config{
+		Target: tinyServer(t), gauge: idle, dial: newDialer().DialContext,
+		Scenario: mustParse(t, "duration: 1s\nusers: {count: 4}"+oneStep),
+		Progress: func(p Progress) {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			looks = append(looks, look{m.Mallocs, uint64(p.Completed)})
+		},
+	})
+	if err != nil || len(looks) < 3 {
+		t.Fatalf("%d looks, %v", len(looks), err)
+	}
+	first, last := looks[1], looks[len(looks)-1] // before the first the connections were made
+	requests := last.requests - first.requests
+	if per := float64(last.mallocs-first.mallocs) / float64(requests); requests < 100 || per > 1.5 {
+		t.Errorf("%.2f objects for each of %d requests, want none", per, requests)
 	}
 }

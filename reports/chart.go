@@ -56,7 +56,7 @@ const (
 // Bounds of a chart. What is beyond them is counted below the chart, never dropped unsaid.
 const (
 	MaxPoints = 1200 // of a series in JSON and CSV; a series with more is combined into buckets
-	maxDrawn  = 600  // of a series in a picture, of which every pixel of a phone has one
+	maxDrawn  = 560  // of a series in a picture, about one for every pixel of a phone
 	maxSeries = 24   // of a chart
 	maxBars   = 50   // of a chart
 	maxMarks  = 26   // marks and spans of a chart together: one for every letter
