@@ -101,16 +101,21 @@ func TestMergeOnTheCommandLine(t *testing.T) {
 		t.Errorf("history and metrics: %v\n%s\n%s", err, out, metrics)
 	}
 	f(exitOK, "4 users", "loadtest", "report", file("both.json"), "--prometheus-out", file("again.prom"))
-	f(exitUsage, "--history", "loadtest", "run", file("s.yaml"), "--target", srv.URL, "--history", file("s.yaml"))
+	mergeRefusals(f, file, srv.URL)
+	if left, _ := filepath.Glob(file(".*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// mergeRefusals types what is refused, beside the files of the test above.
+func mergeRefusals(f func(want int, said string, args ...string), file func(string) string, url string) {
 	f(exitUsage, "both worker 1/2", "loadtest", "merge", file("1.json"), file("1.json"))
 	f(exitUsage, "merged already", "loadtest", "merge", file("both.json"), file("1.json"))
 	f(exitUsage, "wants the results of two or more", "loadtest", "merge", file("1.json"))
 	f(exitUsage, "nowhere", "loadtest", "merge", file("1.json"), file("nowhere"))
 	f(exitUsage, "names no scenario", "loadtest", "report", file("s.json"))
-	f(exitUsage, "--worker: read worker", "loadtest", "run", file("s.yaml"), "--target", srv.URL, "--worker", "3/2")
+	f(exitUsage, "--worker: read worker", "loadtest", "run", file("s.yaml"), "--target", url, "--worker", "3/2")
 	f(exitUsage, "--worker goes with --target", "loadtest", "run", "smoke", "--spawn", "--worker", "1/2")
-	f(exitUsage, "--vegeta-out", "loadtest", "run", file("s.yaml"), "--target", srv.URL, "--vegeta-out", filepath.Join(dir, "nowhere", "x"))
-	if left, _ := filepath.Glob(file(".*")); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
-	}
+	f(exitUsage, "--vegeta-out", "loadtest", "run", file("s.yaml"), "--target", url, "--vegeta-out", file("nowhere/x"))
+	f(exitUsage, "--history", "loadtest", "run", file("s.yaml"), "--target", url, "--history", file("s.yaml"))
 }
