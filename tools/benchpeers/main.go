@@ -37,7 +37,7 @@ func main() {
 	flag.StringVar(&b.cache, "cache", filepath.Join(cache, "tomehub-peers"), "directory where built tools stay")
 	flag.StringVar(&b.only, "only", "", "names of the tools to measure, with commas; all when empty")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each measurement of speed")
-	flag.IntVar(&b.seconds, "seconds", 4, "seconds of each run of it")
+	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each run of it")
 	flag.IntVar(&b.connections, "connections", 32, "connections of each run of it")
 	flag.IntVar(&b.users, "users", 10_000, "users in the measurement of memory; 0 leaves memory out")
 	flag.StringVar(&b.serverCore, "server-core", "0", "core of the server")
