@@ -65,6 +65,7 @@ func (p *parser) injected(s *section) {
 		f.For = c.duration("for", 0, 100*time.Millisecond, maxTimeout)
 		f.Factor = c.quantity("factor", 0, 1, 1000, map[string]float64{"": 1})
 		f.Percent = c.quantity("percent", 0, 1, 100, map[string]float64{"%": 1})
+		f.Alert = c.text("alert")
 		f.Own = c.word("own", "false", "true", "false") == "true"
 		if f.Own && f.Fault != "memory_pressure" {
 			p.faultf(n, "fault %s: own belongs to memory_pressure", f.Fault)

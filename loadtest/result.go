@@ -44,6 +44,7 @@ type Result struct {
 	WarmUp        int64            `json:"warm_up_requests"` // left out of all figures
 	Canceled      int64            `json:"canceled"`         // cut off by the end of the run
 	Faults        []FaultFigures   `json:"faults,omitempty"`
+	LeftOut       []string         `json:"left_out,omitempty"` // metrics of checks that nobody could answer without a Prometheus
 	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
 	Server   *ServerFigures `json:"server,omitempty"`
 	NoServer string         `json:"no_server,omitempty"`
@@ -97,6 +98,7 @@ func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 			Generator: r.cfg.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 		},
 	}
+	out.LeftOut = r.leftOut
 	measured := max(0, min(ended, s.Total())-s.WarmUp)
 	out.MeasuredS = measured.Seconds()
 	if err := r.figures(out, measured); err != nil {
