@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tomehub/tomehub/loadtest"
+	"github.com/tomehub/tomehub/scenarios"
 )
 
 // An alertRule is an alert or a recording of deploy/prometheus/alerts.yml.
@@ -91,6 +94,32 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 		if !names[want] {
 			t.Errorf("there is no alert %s", want)
 		}
+	}
+}
+
+// A scenario's fault names an alert that there is.
+func TestScenariosNameAlerts(t *testing.T) {
+	names := map[string]bool{}
+	for _, r := range alertRules(t) {
+		names[r.Alert] = true
+	}
+	list, err := loadtest.List(scenarios.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, sc := range list {
+		for _, f := range sc.Faults {
+			if f.Alert == "" {
+				continue
+			}
+			if n++; !names[f.Alert] {
+				t.Errorf("%s: there is no alert %s", sc.Name, f.Alert)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no scenario names an alert")
 	}
 }
 
