@@ -55,6 +55,8 @@ type metric struct {
 	server func(*stretch) (float64, string)
 	route  func(*stretch, *Step) (float64, string)
 	result func(*Result) (float64, string) // unless nil, takes the metric from the whole result
+	// unscaled says that the clock is not the run's, so that bounds stay where they are when the run is scaled.
+	unscaled bool
 }
 
 // metrics are all that a check may name.
@@ -63,6 +65,7 @@ var metrics = makeMetrics()
 func makeMetrics() map[string]metric {
 	all := serverMetrics()
 	maps.Copy(all, faultMetrics())
+	maps.Copy(all, alertMetrics())
 	all["p95_drift"] = metric{unit: unitPercent, result: drift}
 	maps.Copy(all, map[string]metric{
 		"error_rate":   {unit: unitPercent, of: func(f *Figures) float64 { return f.ErrorRate }},
@@ -251,9 +254,11 @@ func (c Check) conclude(v float64, reason string) reports.Check {
 // scaled moves bounds on times and rates with the clock of a scaled run.
 func (c Check) scaled(f float64) Check {
 	factor := 1.0
-	switch metrics[c.Metric].unit {
+	switch m := metrics[c.Metric]; m.unit {
 	case unitTime:
-		factor = f
+		if !m.unscaled {
+			factor = f
+		}
 	case unitRate, unitGrowth:
 		factor = 1 / f
 	case unitPercent, unitCount, unitMemory:

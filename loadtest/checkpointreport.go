@@ -219,6 +219,9 @@ func (r *CheckpointResult) notes() []string {
 			notes = append(notes, c.short()+" was run again: "+d)
 		}
 		if c.Result != nil {
+			if left := c.Result.LeftOut; len(left) > 0 {
+				notes = append(notes, fmt.Sprintf("%s: %s left out; 'tomehub loadtest run %s --target … --admin … --prometheus URL' has them.", c.short(), strings.Join(left, ", "), c.Name))
+			}
 			for _, reason := range c.Result.Reasons {
 				notes = append(notes, c.short()+": "+reason)
 			}

@@ -25,6 +25,7 @@ type Fault struct {
 	Factor  float64 // database_slow: how many times as long statements take
 	Percent float64 // memory_pressure: the use of the limit that is pretended
 	Own     bool    // memory_pressure: the memory is the server's own, so that a restart helps and is due
+	Alert   string  // that it sets off in a Prometheus; "" is none
 }
 
 var faultNames = []string{"database_down", "database_slow", "memory_pressure"}
@@ -43,6 +44,8 @@ type FaultFigures struct {
 	SeenBy string   `json:"seen_by,omitempty"` // what health said first
 	OverMS *float64 `json:"over_ms"`
 	Error  string   `json:"error,omitempty"` // why it could not be put in
+	// Alerts tells of the alert that it set off; nil when no Prometheus was asked, or it names none.
+	Alerts *AlertFigures `json:"alerts,omitempty"`
 }
 
 // faultPoll is the time between two looks at the server's health, in a run that is not scaled.
@@ -61,6 +64,8 @@ type injector struct {
 	target, admin string
 	client        *http.Client
 	every         time.Duration
+	alerts        *alertWatch    // nil when no Prometheus is asked
+	watching      sync.WaitGroup // for the alerts of faults
 
 	mu      sync.Mutex // guards figures
 	figures []FaultFigures
@@ -82,18 +87,20 @@ func newInjector(scn *Scenario, target, admin string, scale float64, clock func(
 	return x
 }
 
-// run puts every fault in at its time and returns when the last one was seen to be over, or ctx ends.
-func (x *injector) run(ctx context.Context) {
+// run puts every fault in at its time and returns when the last one was seen to be over, or ctx ends. Alerts come and go
+// later: they are waited for until they are over, or whole ends.
+func (x *injector) run(ctx, whole context.Context) {
 	var wg sync.WaitGroup
 	for i := range x.faults {
-		wg.Go(func() { x.one(ctx, i) })
+		wg.Go(func() { x.one(ctx, whole, i) })
 	}
 	wg.Wait()
+	x.watching.Wait()
 	x.client.CloseIdleConnections()
 }
 
 // one carries out the fault of index i.
-func (x *injector) one(ctx context.Context, i int) {
+func (x *injector) one(ctx, whole context.Context, i int) {
 	f := x.faults[i]
 	if !rest(ctx, x.warm+f.At-x.clock()) {
 		return
@@ -109,6 +116,7 @@ func (x *injector) one(ctx context.Context, i int) {
 	if err != nil {
 		return
 	}
+	x.watchAlert(whole, i)
 	seen := false
 	for rest(ctx, x.every) {
 		shown, err := x.shown(ctx, f)

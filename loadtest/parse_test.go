@@ -182,6 +182,7 @@ func TestParseFaults(t *testing.T) {
 	top("faults: [{fault: database_down, at: 1s, for: 1s, factor: 2}]\n", "x.yaml:8: fault database_down: factor belongs to database_slow, which needs it")
 	top("faults: [{fault: database_slow, at: 1s, for: 1s}]\n", "x.yaml:8: fault database_slow: factor belongs to database_slow, which needs it")
 	top("faults: [{fault: memory_pressure, at: 1s, for: 1s}]\n", "x.yaml:8: fault memory_pressure: percent belongs to memory_pressure, which needs it")
+	top("faults: [{fault: database_down, at: 1s, for: 1s, alert: not a name}]\n", "x.yaml:8: fault database_down: alert is \"not a name\", must be the name of an alert such as CircuitBreakerOpen")
 	top("checks: [{metric: fault.seen, at_most: 1s, why: w}]\n", "x.yaml:8: check: fault.seen is of faults, and the scenario has none")
 	top("faults: [{fault: database_down, at: 1s, for: 1s}]\nchecks: [{metric: fault.seen, at_most: 1s, window: 1s, why: w}]\n",
 		"x.yaml:9: check: fault.seen is of the whole run and has neither step nor window")

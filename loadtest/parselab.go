@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"regexp"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -49,6 +50,9 @@ func (p *parser) answers(s *section) *Answers {
 	return a
 }
 
+// alertName is what Prometheus takes for the name of an alert in the rules of this program.
+var alertName = regexp.MustCompile(`^[A-Za-z_]\w{0,99}$`)
+
 // injected reads what is put into the server during the run.
 func (p *parser) injected(s *section) {
 	items := s.list("faults")
@@ -65,6 +69,9 @@ func (p *parser) injected(s *section) {
 		f.For = c.duration("for", 0, 100*time.Millisecond, maxTimeout)
 		f.Factor = c.quantity("factor", 0, 1, 1000, map[string]float64{"": 1})
 		f.Percent = c.quantity("percent", 0, 1, 100, map[string]float64{"%": 1})
+		if f.Alert = c.text("alert"); f.Alert != "" && !alertName.MatchString(f.Alert) {
+			p.faultf(n, "fault %s: alert is %.40q, must be the name of an alert such as CircuitBreakerOpen", f.Fault, f.Alert)
+		}
 		f.Own = c.word("own", "false", "true", "false") == "true"
 		if f.Own && f.Fault != "memory_pressure" {
 			p.faultf(n, "fault %s: own belongs to memory_pressure", f.Fault)

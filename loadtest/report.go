@@ -41,6 +41,9 @@ func (r *Result) Report() reports.Report {
 	}
 	if len(r.Faults) > 0 {
 		out.Tables = append(out.Tables, r.faultTable(1))
+		if t := r.alertTable(); len(t.Rows) > 0 {
+			out.Tables = append(out.Tables, t)
+		}
 	}
 	for i := range out.Tables {
 		out.Tables[i].Part = usersPart
@@ -231,6 +234,9 @@ func (r *Result) measured() string {
 func (r *Result) notes() []string {
 	var notes []string
 	notes = append(notes, r.Reasons...)
+	if len(r.LeftOut) > 0 {
+		notes = append(notes, "Left out, because no Prometheus was named (--prometheus): "+strings.Join(r.LeftOut, ", ")+".")
+	}
 	if r.TimeScale != 1 {
 		notes = append(notes, fmt.Sprintf("Time scale %s: every time of the scenario and its checks is multiplied by it, every rate divided.", formatNumber(r.TimeScale)))
 	}

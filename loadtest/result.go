@@ -50,7 +50,8 @@ type Result struct {
 	Canceled    int64            `json:"canceled"`         // cut off by the end of the run
 	Faults      []FaultFigures   `json:"faults,omitempty"`
 	// Merged are the generators whose results were merged into this one.
-	Merged []MergedFrom `json:"merged,omitempty"`
+	Merged  []MergedFrom `json:"merged,omitempty"`
+	LeftOut []string     `json:"left_out,omitempty"` // metrics of checks that nobody could answer without a Prometheus
 	// Server is nil when no TomeHub answered at the target, and then NoServer says why.
 	Server   *ServerFigures `json:"server,omitempty"`
 	NoServer string         `json:"no_server,omitempty"`
@@ -104,6 +105,7 @@ func (r *run) result(ended time.Duration, cause error) (*Result, error) {
 			Generator: r.cfg.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 		},
 	}
+	out.LeftOut = r.leftOut
 	measured := max(0, min(ended, s.Total())-s.WarmUp)
 	out.MeasuredS = measured.Seconds()
 	if err := r.figures(out, measured); err != nil {

@@ -42,6 +42,9 @@ type Config struct {
 	// AdminURL is the admin listener of the server, such as http://127.0.0.1:5002. With it the result tells requests and
 	// statements as the server counted them; "" has only what the public health routes tell.
 	AdminURL string
+	// PrometheusURL is a Prometheus that reads AdminURL, such as http://127.0.0.1:9090. The alerts that the scenario's faults
+	// name must then fire there and end; "" leaves the checks of them out, and the result says so.
+	PrometheusURL string
 	// TopStatements, unless nil, is called at the start of the measured time, and what it returns at the end. An error of
 	// either stands in the result's notes and fails nothing.
 	TopStatements func(context.Context) (func(context.Context) (*StatementWindow, error), error)
@@ -126,6 +129,7 @@ type run struct {
 
 	observer *observer // nil when nobody observes
 	injector *injector // nil when the scenario has no faults
+	leftOut  []string  // metrics whose checks are left out
 }
 
 func newRun(cfg Config) (*run, error) {
@@ -140,7 +144,11 @@ func newRun(cfg Config) (*run, error) {
 		return nil, err
 	}
 	whole := cfg.Scenario.during(cfg.Duration).scaled(cfg.TimeScale)
-	r := &run{cfg: cfg, target: target, scn: whole.forWorker(cfg.Worker), criteria: whole.Checks}
+	var leftOut []string
+	if cfg.PrometheusURL == "" {
+		whole, leftOut = whole.withoutAlerts()
+	}
+	r := &run{cfg: cfg, target: target, scn: whole.forWorker(cfg.Worker), criteria: whole.Checks, leftOut: leftOut}
 	r.shared = newShared(r.scn, strings.TrimSuffix(target.String(), "/"), strconv.FormatInt(time.Now().UnixMicro(), 36))
 	if r.shared.worker = cfg.Worker; !cfg.Worker.whole() {
 		r.shared.id += "w" + strconv.Itoa(cfg.Worker.Number) // workers may begin in the same microsecond
@@ -170,6 +178,9 @@ func newRun(cfg Config) (*run, error) {
 		cfg.gauge(r.gauge)
 	}
 	r.injector = newInjector(r.scn, cfg.Target, cfg.AdminURL, cfg.TimeScale, r.clock, cfg.observer)
+	if r.injector != nil {
+		r.injector.alerts = newAlertWatch(r.scn, cfg.PrometheusURL, cfg.AdminURL, cfg.observer)
+	}
 	if cfg.transport == nil && cfg.dial == nil || cfg.observer != nil {
 		r.observer = newObserver(&cfg, r.scn, target, admin, r.clock, r.col.abort)
 	}
@@ -198,6 +209,10 @@ func (c Config) validate() (target, admin *url.URL, err error) {
 	faults = append(faults, err)
 	if c.AdminURL != "" {
 		admin, err = parseTarget("admin listener", c.AdminURL, "http://127.0.0.1:5002")
+		faults = append(faults, err)
+	}
+	if c.PrometheusURL != "" {
+		_, err = parseTarget("Prometheus", c.PrometheusURL, "http://127.0.0.1:9090")
 		faults = append(faults, err)
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -263,7 +278,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { r.watch(watching) })
 	if r.injector != nil {
-		wg.Go(func() { r.injector.run(watching) })
+		wg.Go(func() { r.injector.run(watching, ctx) })
 	}
 	r.send(inside)
 	ended := r.clock()

@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tomehub/tomehub/loadtest"
+	"github.com/tomehub/tomehub/scenarios"
 )
 
 // An alertRule is an alert or a recording of deploy/prometheus/alerts.yml.
@@ -94,6 +97,32 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 	}
 }
 
+// A scenario's fault names an alert that there is.
+func TestScenariosNameAlerts(t *testing.T) {
+	names := map[string]bool{}
+	for _, r := range alertRules(t) {
+		names[r.Alert] = true
+	}
+	list, err := loadtest.List(scenarios.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, sc := range list {
+		for _, f := range sc.Faults {
+			if f.Alert == "" {
+				continue
+			}
+			if n++; !names[f.Alert] {
+				t.Errorf("%s: there is no alert %s", sc.Name, f.Alert)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no scenario names an alert")
+	}
+}
+
 // testRules runs the unit tests of the rules, in a directory where the rules are these.
 func testRules(t *testing.T, promtool, rules string) (string, error) {
 	t.Helper()
@@ -113,6 +142,7 @@ func testRules(t *testing.T, promtool, rules string) (string, error) {
 }
 
 func TestAlertsByPromtool(t *testing.T) {
+	slow(t) // days of samples for the budgets
 	promtool := need(t, "promtool", "prometheus")
 	for _, args := range [][]string{{"check", "config", "prometheus.yml"}, {"check", "rules", "--lint=all", "--lint-fatal", "alerts.yml"}} {
 		cmd := exec.CommandContext(t.Context(), promtool, args...)

@@ -22,7 +22,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
+
+	"github.com/tomehub/tomehub/loadtest"
+	"github.com/tomehub/tomehub/reports"
 )
 
 // quicker is how many times as fast time goes in the rules that the tests below load: nothing else of them is changed.
@@ -355,6 +359,8 @@ func TestAlertsReachThePager(t *testing.T) {
 		p.wait(t, alert, "resolved")
 	}
 
+	alertOfFault(t, s, prometheus)
+
 	s.cmd.Process.Signal(syscall.SIGSTOP)
 	p.wait(t, "TomehubDown", "firing")
 	s.cmd.Process.Signal(syscall.SIGCONT)
@@ -394,6 +400,44 @@ func panelsHaveData(t *testing.T, prometheus string) {
 		}
 	}
 	t.Logf("%d expressions of panels have numbers", n)
+}
+
+// alertOfFault runs a scenario as 'tomehub loadtest run --prometheus' does: the alert that its fault names must fire and end.
+func alertOfFault(t *testing.T, s *served, prometheus string) {
+	t.Helper()
+	const text = `
+version: 1
+title: an alert of a fault
+warm_up: 1s
+duration: 6s
+users: {count: 2}
+think: 500ms
+flows:
+  - name: search
+    steps: [{name: search, get: "/api/search?q=time+{{user}}+{{iteration}}"}]
+faults: [{fault: database_down, at: 1s, for: 3s, alert: CircuitBreakerOpen}]
+checks:
+  - {metric: fault.alerted, at_most: 30s, why: the rules look every second here}
+  - {metric: fault.alert_over, at_most: 1m, why: and keep it for some seconds}
+`
+	sc, err := loadtest.Load(fstest.MapFS{"alert.yaml": {Data: []byte(text)}}, "alert.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc.Generator = loadtest.GeneratorBounds{MaxSendLag: time.Hour, MaxCPU: 100} // other tests keep the machine busy
+	r, err := loadtest.Run(t.Context(), loadtest.Config{Scenario: sc, Target: s.url, AdminURL: s.admin, PrometheusURL: "http://" + prometheus})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Checks {
+		t.Logf("%s %s", c.Metric, c.Measured)
+		if c.Verdict != reports.Pass {
+			t.Errorf("%+v, faults %+v", c, r.Faults)
+		}
+	}
+	if len(r.Checks) != 2 {
+		t.Errorf("%d checks", len(r.Checks))
+	}
 }
 
 // query asks a Prometheus for what an expression is now: one text for each series.

@@ -50,6 +50,7 @@ type loadtestSettings struct {
 	target, admin string
 	delivery
 	vegetaOut    string
+	prometheus   string
 	spawn, quiet bool
 	timeScale    float64
 	duration     time.Duration
@@ -77,6 +78,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
   tomehub loadtest run checkpoint-a --target http://127.0.0.1:5001 --out result.json
   tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --format junit > junit.xml
   tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --baseline result.json
+  tomehub loadtest run checkpoint-d --target http://127.0.0.1:5001 --admin http://127.0.0.1:5002 --prometheus http://127.0.0.1:9090
   tomehub loadtest run checkpoint-c --spawn --html report.html
   tomehub loadtest run checkpoint-c --spawn --quiet --out-dir loadtest-result`,
 		Args: oneArg("a scenario"),
@@ -84,6 +86,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
+	s.add(textValue{&c.prometheus}, "prometheus", "TOMEHUB_LOADTEST_PROMETHEUS", "URL of a Prometheus that reads the target's admin listener: the alerts of the scenario's faults must fire there, and end")
 	c.addAll(s)
 	s.add(textValue{&c.vegetaOut}, "vegeta-out", "TOMEHUB_LOADTEST_VEGETA_OUT", "file to write each measured request to as a result of vegeta, for 'vegeta report' and its kin")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
@@ -119,6 +122,12 @@ func (c *loadtestSettings) validate() error {
 	}
 	if u, err := url.Parse(c.admin); c.admin != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		faults = append(faults, errors.New("--admin is no URL such as http://127.0.0.1:5002"))
+	}
+	if u, err := url.Parse(c.prometheus); c.prometheus != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		faults = append(faults, errors.New("--prometheus is no URL such as http://127.0.0.1:9090"))
+	}
+	if c.prometheus != "" && c.admin == "" {
+		faults = append(faults, errors.New("--prometheus goes with --target and --admin: Prometheus must read the admin listener of the server, and one that --spawn starts is new to it"))
 	}
 	if c.admin != "" && c.spawn {
 		faults = append(faults, errors.New("--admin goes with --target: the admin listener of a server that --spawn starts is known"))
@@ -182,7 +191,7 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
-		Shared: c.spawn, Worker: c.share, Vegeta: vegetaOut,
+		Shared: c.spawn, Worker: c.share, Vegeta: vegetaOut, PrometheusURL: c.prometheus,
 	})
 	endProgress()
 	if ran = err == nil; !ran {

@@ -2,10 +2,7 @@ module github.com/tomehub/tomehub/tools/dashboards
 
 go 1.26.0
 
-require (
-	github.com/prometheus/common v0.65.0
-	github.com/prometheus/prometheus v0.305.0
-)
+require github.com/prometheus/prometheus v0.305.0
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -20,6 +17,7 @@ require (
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_golang v1.22.0 // indirect
 	github.com/prometheus/client_model v0.6.2 // indirect
+	github.com/prometheus/common v0.65.0 // indirect
 	github.com/prometheus/procfs v0.15.1 // indirect
 	go.opentelemetry.io/auto/sdk v1.1.0 // indirect
 	go.opentelemetry.io/otel v1.36.0 // indirect

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -98,7 +97,7 @@ func TestExpressionsNameWhatAServerExports(t *testing.T) {
 		known[m[1]] = map[string]bool{}
 	}
 	known["up"] = map[string]bool{}
-	groups, faults := rulefmt.Parse(rules, false, model.UTF8Validation)
+	groups, faults := rulefmt.Parse(rules, false)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}

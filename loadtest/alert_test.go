@@ -1,0 +1,118 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tomehub/tomehub/reports"
+)
+
+// A fakePrometheus has an alert of a fakeLab's fault, by the clock of the test's bubble.
+type fakePrometheus struct {
+	fakeLab
+	fires, lasts time.Duration // since the fault was put in; until the alert is over
+	labels       string        // of the alert
+	state        string
+	target       string // that it reads
+	status       int
+	put          time.Time
+	asked        int
+}
+
+func (p *fakePrometheus) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != "prometheus" {
+		if r.Method == http.MethodPut {
+			p.put = time.Now()
+		}
+		return p.fakeLab.RoundTrip(r)
+	}
+	p.asked++
+	answer := func(status int, body string) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}
+	switch {
+	case p.status != 0:
+		return answer(p.status, "no")
+	case r.URL.Path == "/api/v1/targets":
+		return answer(200, fmt.Sprintf(`{"data":{"activeTargets":[{"scrapeUrl":"http://other/metrics","labels":{"instance":"other"}},{"scrapeUrl":"http://%s/metrics","labels":{"instance":"one"}}]}}`, p.target))
+	case time.Since(p.put) < p.fires || time.Since(p.put) >= p.lasts:
+		return answer(200, `{"data":{"alerts":[]}}`)
+	}
+	return answer(200, fmt.Sprintf(`{"data":{"alerts":[{"state":%q,"labels":{%s}}]}}`, p.state, p.labels))
+}
+
+// alarming is faulty, whose fault sets off an alert. The checks' bounds are those of a Prometheus and longer than the run.
+var alarming = strings.NewReplacer("for: 2s}", "for: 2s, alert: CircuitBreakerOpen}",
+	"checks:", "checks:\n  - {metric: fault.alerted, at_most: 20s, why: w}\n  - {metric: fault.alert_over, at_most: 1m, why: w}").Replace(strings.Replace(faulty, "FAULT", "database_down", 1))
+
+func TestAlertIsPartOfTheRun(t *testing.T) {
+	f := func(p *fakePrometheus, scale float64, alerted, over reports.Verdict, why string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWatcher(time.Millisecond)
+			r := virtual(context.Background(), t, alarming, w.serve, func(c *Config) {
+				c.observer, c.AdminURL, c.PrometheusURL, c.TimeScale = p, "http://admin:5002", "http://prometheus", scale
+			})
+			if len(r.Checks) != 4 || r.Checks[0].Verdict != alerted || r.Checks[1].Verdict != over || len(r.LeftOut) > 0 {
+				t.Errorf("%s: %+v, alerts %+v", why, r.Checks, r.Faults[0].Alerts)
+			}
+			if len(r.alertTable().Rows) != 1 {
+				t.Errorf("%s: the report has %v", why, r.alertTable().Rows)
+			}
+		})
+	}
+	usual := func() *fakePrometheus {
+		return &fakePrometheus{fires: 15 * time.Second, lasts: 40 * time.Second, labels: `"alertname":"CircuitBreakerOpen","instance":"one"`, state: "firing", target: "admin:5002"}
+	}
+	p := usual()
+	f(p, 1, reports.Pass, reports.Pass, "fires after 15 s, over after 40 s, long after the load")
+	f(usual(), 0.1, reports.Pass, reports.Pass, "the clock of Prometheus is not scaled")
+	p = usual()
+	p.labels = `"alertname":"CircuitBreakerOpen"`
+	f(p, 1, reports.Pass, reports.Pass, "an alert of the whole job")
+	p = usual()
+	p.labels = `"alertname":"CircuitBreakerOpen","instance":"other"`
+	f(p, 1, reports.Fail, reports.Fail, "another server's alert")
+	p = usual()
+	p.labels = `"alertname":"TomehubDown","instance":"one"`
+	f(p, 1, reports.Fail, reports.Fail, "another alert")
+	p = usual()
+	p.state = "pending"
+	f(p, 1, reports.Fail, reports.Fail, "only pending")
+	p = usual()
+	p.fires = 25 * time.Second
+	f(p, 1, reports.Fail, reports.Fail, "too late")
+	p = usual()
+	p.lasts = time.Hour
+	f(p, 1, reports.Pass, reports.Fail, "never over")
+	p = usual()
+	p.fires = 0
+	f(p, 1, reports.Inconclusive, reports.Inconclusive, "it fired before")
+	p = usual()
+	p.target = "elsewhere:5002"
+	f(p, 1, reports.Inconclusive, reports.Inconclusive, "Prometheus reads another server")
+	p = usual()
+	p.status = 500
+	f(p, 1, reports.Inconclusive, reports.Inconclusive, "Prometheus answers nothing")
+}
+
+// Without a Prometheus the alert is no part of the run, which is said, and nobody is asked.
+func TestAlertIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, w := &fakePrometheus{}, newWatcher(time.Millisecond)
+		r := virtual(context.Background(), t, alarming, w.serve, func(c *Config) { c.observer, c.AdminURL = p, "http://admin:5002" })
+		if want := []string{"fault.alerted", "fault.alert_over"}; !slices.Equal(r.LeftOut, want) || len(r.Checks) != 2 || p.asked > 0 {
+			t.Errorf("left out %v, %d checks, asked %d times", r.LeftOut, len(r.Checks), p.asked)
+		}
+		if !slices.ContainsFunc(r.notes(), func(n string) bool { return strings.Contains(n, "--prometheus") }) {
+			t.Errorf("the report says %q", r.notes())
+		}
+	})
+}
