@@ -203,7 +203,7 @@ func OracleTextCode(err error) int {
 }
 
 // IsConflict reports that another transaction was in the way: the whole transaction may be tried again.
-func IsConflict(err error) bool { return hasClass(err, Conflict) }
+func IsConflict(err error) bool { return hasClass(err, Conflict) || isBusy(err) }
 
 // NotAnswered reports that the database was asked and did not answer, or not by this connection:
 // it, and not the request, is at fault, and the same request may succeed later. What a guard

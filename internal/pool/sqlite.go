@@ -243,10 +243,10 @@ func checkHeader(path string, size int64) error {
 	return nil
 }
 
-// isBusy tells that another connection holds a lock for now.
+// isBusy tells that another connection, of this process or another, holds a lock for now.
 func isBusy(err error) bool {
-	var se *sqlite.Error
-	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
+	se, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (se.Code()&0xff == sqlite3.SQLITE_BUSY || se.Code()&0xff == sqlite3.SQLITE_LOCKED)
 }
 
 // judgeSQLite says what an error of SQLite tells of the library. A lock that somebody holds is

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -59,6 +60,32 @@ func TestUnwritableLibrary(t *testing.T) {
 	err = openError("/data/library.db", checkWritable(t.Context(), l))
 	if got, want := err.Error(), "open library /data/library.db: it could be opened for reading only: make it writable or choose another --data-dir"; got != want {
 		t.Errorf("got %s", got)
+	}
+}
+
+// Two processes have one library during a hand-over, and `tomehub ingest` beside a server: a lock that lasts is a conflict, not a failure.
+func TestLockOfAnotherProcessIsAConflict(t *testing.T) {
+	var path string
+	ps := openTest(t, func(c *Config) { path = c.Path })
+	c := acquire(t, ps.Write())
+	tx, err := c.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "CREATE TABLE ours(x)"); err != nil {
+		t.Fatal(err)
+	}
+	other, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	_, err = other.ExecContext(t.Context(), "PRAGMA busy_timeout = 0; CREATE TABLE theirs(x)")
+	if err == nil || !IsConflict(fmt.Errorf("store the book: %w", err)) {
+		t.Errorf("a library that somebody else writes to: %v; want a conflict", err)
+	}
+	if IsConflict(errors.New("database is locked")) {
+		t.Error("a conflict is told by its text")
 	}
 }
 
