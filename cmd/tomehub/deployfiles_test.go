@@ -79,6 +79,12 @@ func TestDeployCompose(t *testing.T) {
 		if s.Restart != "always" {
 			t.Errorf("%s is restarted %q", name, s.Restart)
 		}
+		for _, v := range s.Volumes {
+			from, _, _ := strings.Cut(v, ":")
+			if _, err := os.Stat(filepath.Join("../../deploy", from)); strings.HasPrefix(from, ".") && err != nil {
+				t.Errorf("%s mounts what is not there: %v", name, err)
+			}
+		}
 		for _, p := range s.Ports {
 			if !strings.HasPrefix(p, "127.0.0.1:") {
 				t.Errorf("%s publishes %s to other machines", name, p)
