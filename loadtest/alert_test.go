@@ -116,3 +116,26 @@ func TestAlertIsLeftOut(t *testing.T) {
 		}
 	})
 }
+
+// Workers merge into one result: the first alone puts faults in, so it alone says what is left out, and the others keep the checks for it.
+func TestAlertsOfWorkers(t *testing.T) {
+	f := func(number int, prometheus string, leftOut, criteria int) {
+		t.Helper()
+		r, err := newRun(Config{Scenario: mustParse(t, strings.Replace(alarming, "count: 1", "count: 2", 1)), Target: "http://target", AdminURL: "http://admin", PrometheusURL: prometheus, TimeScale: 1, Worker: Worker{Number: number, Of: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.agenda.wait.close()
+		if len(r.leftOut) != leftOut || len(r.criteria) != criteria {
+			t.Errorf("worker %d with %q leaves out %v, of %d checks", number, prometheus, r.leftOut, len(r.criteria))
+		}
+	}
+	f(1, "", 2, 4)
+	f(1, "http://prometheus", 0, 4)
+	f(2, "", 0, 4)
+	m := &merger{out: &Result{LeftOut: []string{metricAlerted}, Criteria: []Check{{Metric: metricAlerted}, {Metric: "fault.seen"}}}, parts: []Part{{Result: &Result{}}}}
+	m.judge()
+	if len(m.out.Checks) != 1 || m.out.Checks[0].Metric != "fault.seen" {
+		t.Errorf("merged: %+v", m.out.Checks)
+	}
+}

@@ -144,11 +144,12 @@ func newRun(cfg Config) (*run, error) {
 		return nil, err
 	}
 	whole := cfg.Scenario.during(cfg.Duration).scaled(cfg.TimeScale)
+	criteria := whole.Checks // of all workers, who may have a Prometheus
 	var leftOut []string
-	if cfg.PrometheusURL == "" {
+	if cfg.PrometheusURL == "" && (cfg.Worker.whole() || cfg.Worker.Number == 1) { // other workers put no faults in
 		whole, leftOut = whole.withoutAlerts()
 	}
-	r := &run{cfg: cfg, target: target, scn: whole.forWorker(cfg.Worker), criteria: whole.Checks, leftOut: leftOut}
+	r := &run{cfg: cfg, target: target, scn: whole.forWorker(cfg.Worker), criteria: criteria, leftOut: leftOut}
 	r.shared = newShared(r.scn, strings.TrimSuffix(target.String(), "/"), strconv.FormatInt(time.Now().UnixMicro(), 36))
 	if r.shared.worker = cfg.Worker; !cfg.Worker.whole() {
 		r.shared.id += "w" + strconv.Itoa(cfg.Worker.Number) // workers may begin in the same microsecond
