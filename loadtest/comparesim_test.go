@@ -139,9 +139,9 @@ func comparedSims(before, after []*runSample) *Comparison {
 // repeats is how often each bound is tried. make slow tries it ten times as often.
 func repeats() int {
 	if os.Getenv("TOMEHUB_SLOW") != "" {
-		return 2000
+		return 200
 	}
-	return 200
+	return 48
 }
 
 // tallied counts outcomes of comparisons.
