@@ -122,6 +122,8 @@ func (ls *wires) cutOff() {
 
 // close closes all wires. Nobody may be using one.
 func (ls *wires) close() {
+	ls.mu.Lock() // a run that ended by itself may be cut off at the same moment
+	defer ls.mu.Unlock()
 	for l := range ls.open {
 		l.conn.Close()
 	}

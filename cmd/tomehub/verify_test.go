@@ -81,10 +81,13 @@ func TestVerifyFindsFaults(t *testing.T) {
 	f("A", []string{"--rate-limit-search", "0", "--rate-limit-global", "0", "--db-pool-size", "20", "--db-pool-timeout", "20s", "--memory-warning", "60", "--memory-critical", "80"},
 		[]string{"A1.1", "A1.4", "A1.5", "A1", "A2.4", "A2.5", "A2", "A3.1", "A3.2", "A3.4", "A3.5", "A3"}, []string{"A1.3", "A2.1", "A2.2", "A2.3"})
 	f("B", []string{"--query-cache=false"}, []string{"B2.1", "B2.2", "B2.3", "B2.4", "B2.5", "B2"}, []string{"B1.2", "B3.1", "B3.4", "B4.3"})
-	f("B", []string{"--cache-ttl-content", "1h"}, []string{"B2.3", "B2"}, []string{"B2.1", "B2.2", "B2.4", "B2.5"})
-	f("B", []string{"--access-path", "five"}, []string{"B3.4", "B3"}, []string{"B3.1", "B3.5", "B4.2"})
 	f("C", []string{"--db-pool-split=false", "--max-concurrent-streams", "0", "--memory-restart=false"},
 		[]string{"C1.1", "C1.2", "C1.3", "C1.4", "C1", "C2.1", "C2.3", "C2", "C3.1", "C3.3", "C3.4", "C3"}, []string{"C2.2", "C2.4", "C3.2"})
+	if !fullFaults() { // the others are enough to see that a fault is told from its neighbours
+		return
+	}
+	f("B", []string{"--cache-ttl-content", "1h"}, []string{"B2.3", "B2"}, []string{"B2.1", "B2.2", "B2.4", "B2.5"})
+	f("B", []string{"--access-path", "five"}, []string{"B3.4", "B3"}, []string{"B3.1", "B3.5", "B4.2"})
 }
 
 func TestVerifyTarget(t *testing.T) {
