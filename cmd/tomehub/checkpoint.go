@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomehub/tomehub/loadtest"
-	"github.com/tomehub/tomehub/reports"
 	"github.com/tomehub/tomehub/scenarios"
 )
 
@@ -123,13 +122,7 @@ func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names [
 	if err != nil {
 		return err
 	}
-	switch result.Verdict {
-	case reports.Pass:
-		return nil
-	case reports.Fail:
-		return errCheckFailed
-	}
-	return errInconclusive
+	return errOf(result.Verdict)
 }
 
 // startHost starts this program as the server of one checkpoint.

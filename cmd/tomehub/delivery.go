@@ -12,23 +12,23 @@ import (
 // A delivery is where the result of a load test goes: files, a history, and the report on standard output.
 type delivery struct {
 	resultFiles
-	format     string
-	prometheus string
-	history    string
+	format  string
+	metrics string
+	history string
 }
 
 func (d *delivery) addAll(s *settings) {
 	d.addFiles(s)
 	s.add(choiceValue{&d.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
-	s.add(textValue{&d.prometheus}, "prometheus-out", "TOMEHUB_LOADTEST_PROMETHEUS_OUT", "file to write the result's figures to as metrics of Prometheus")
+	s.add(textValue{&d.metrics}, "prometheus-out", "TOMEHUB_LOADTEST_PROMETHEUS_OUT", "file to write the result's figures to as metrics of Prometheus")
 	s.add(textValue{&d.history}, "history", "TOMEHUB_LOADTEST_HISTORY", "directory that keeps a summary of each run; the report shows the trend of the last 20 like it")
 }
 
 // checkAll finds out before a long run whether all can be written.
 func (d *delivery) checkAll() error {
 	faults := []error{d.checkFiles()}
-	if d.prometheus != "" {
-		faults = append(faults, checkFile("--prometheus-out", d.prometheus))
+	if d.metrics != "" {
+		faults = append(faults, checkFile("--prometheus-out", d.metrics))
 	}
 	if d.history != "" {
 		if _, err := loadtest.OpenHistory(d.history); err != nil {
@@ -42,7 +42,7 @@ func (d *delivery) checkAll() error {
 // faults none keeps the rest from being written.
 func (a *app) deliver(result *loadtest.Result, d *delivery, report *reports.Report, target string) error {
 	faults := []error{extendByHistory(d.history, report, result, target)}
-	faults = append(faults, a.writeFiles(&d.resultFiles, *report, result), writePrometheus(d.prometheus, result), a.writeReport(a.stdout, *report, d.format))
+	faults = append(faults, a.writeFiles(&d.resultFiles, *report, result), writePrometheus(d.metrics, result), a.writeReport(a.stdout, *report, d.format))
 	return errors.Join(faults...)
 }
 

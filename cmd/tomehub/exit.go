@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tomehub/tomehub/internal/supervisor"
+	"github.com/tomehub/tomehub/reports"
 	"github.com/tomehub/tomehub/server"
 )
 
@@ -31,6 +32,18 @@ var (
 	errRegressed    = errors.New("something regressed")
 	errUntold       = errors.New("whether something regressed cannot be told")
 )
+
+// errOf is the error that a command which judges ends with.
+func errOf(v reports.Verdict) error {
+	switch v {
+	case reports.Pass:
+		return nil
+	case reports.Fail:
+		return errCheckFailed
+	case reports.Inconclusive:
+	}
+	return errInconclusive
+}
 
 // exitCode is the only map from errors to exit codes.
 func exitCode(err error) int {

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/tomehub/tomehub/loadtest"
-	"github.com/tomehub/tomehub/reports"
 )
 
 // capacitySettings are the settings of `tomehub loadtest capacity`.
@@ -129,44 +125,23 @@ func (a *app) runCapacity(ctx context.Context, c *capacitySettings) (err error) 
 	if err := errors.Join(a.writeFiles(&c.server.resultFiles, report, result), a.writeReport(a.stdout, report, c.server.format)); err != nil {
 		return err
 	}
-	switch result.Verdict {
-	case reports.Pass:
-		return nil
-	case reports.Fail:
-		return errCheckFailed
-	}
-	return errInconclusive
+	return errOf(result.Verdict)
 }
 
-// capacityProgress draws how a search goes: a bar of its time on a terminal, nothing into a pipe.
+// capacityProgress draws how a search goes: a bar of its time.
 func (a *app) capacityProgress(quiet bool) (show func(loadtest.CapacityProgress), end func()) {
-	if quiet || !isTerminal(a.stderr) {
-		return nil, func() {}
+	draw, end := a.progressBar(quiet, "capacity", "starting")
+	if draw == nil {
+		return nil, end
 	}
-	bars := mpb.New(mpb.WithOutput(a.stderr), mpb.WithAutoRefresh())
-	var now atomic.Pointer[string]
-	text := func(decor.Statistics) string {
-		if s := now.Load(); s != nil {
-			return *s
-		}
-		return " starting"
-	}
-	bar := bars.AddBar(0, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("capacity ")), mpb.AppendDecorators(decor.Any(text)))
-	show = func(p loadtest.CapacityProgress) {
-		line := capacityLine(p)
-		now.Store(&line)
-		bar.SetTotal(max(p.MaxTime.Milliseconds(), 1), false)
-		bar.SetCurrent(min(p.Elapsed, p.MaxTime).Milliseconds())
-	}
-	return show, func() {
-		bar.Abort(true)
-		bars.Wait()
-	}
+	return func(p loadtest.CapacityProgress) {
+		draw(capacityLine(p), min(p.Elapsed, p.MaxTime).Milliseconds(), p.MaxTime.Milliseconds())
+	}, end
 }
 
 // capacityLine is what stands behind the bar.
 func capacityLine(p loadtest.CapacityProgress) string {
-	line := fmt.Sprintf(" run %d: %g %s  %s  %.0f/s  p95 %s  errors %.1f %%", p.Runs+1, p.Load, p.Unit, p.Current.State,
+	line := fmt.Sprintf("run %d: %g %s  %s  %.0f/s  p95 %s  errors %.1f %%", p.Runs+1, p.Load, p.Unit, p.Current.State,
 		rate(p.Current.Window), milliseconds(p.Current.Window.P95MS), p.Current.ErrorRate)
 	if p.Carried > 0 {
 		line += fmt.Sprintf("  holds at %g", p.Carried)

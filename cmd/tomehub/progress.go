@@ -12,23 +12,36 @@ import (
 	"github.com/tomehub/tomehub/loadtest"
 )
 
-// loadtestProgress draws how a load test goes: a bar on a terminal, nothing into a pipe. The
-// function end erases the bar and must be called before anything else is printed.
-func (a *app) loadtestProgress(quiet bool, name string) (show func(loadtest.Progress), end func()) {
+// progressBar is a bar with a name before it and a line behind it, on a terminal; into a pipe it is nothing, and draw is nil. first is
+// the line until draw is called. The function end erases the bar and must be called before anything else is printed.
+func (a *app) progressBar(quiet bool, name, first string) (draw func(line string, done, of int64), end func()) {
 	if quiet || !isTerminal(a.stderr) {
 		return nil, func() {}
 	}
 	bars := mpb.New(mpb.WithOutput(a.stderr), mpb.WithAutoRefresh())
 	var now atomic.Pointer[string]
-	text := func(decor.Statistics) string {
-		if s := now.Load(); s != nil {
-			return *s
-		}
-		return " starting"
-	}
+	now.Store(&first)
+	text := func(decor.Statistics) string { return " " + *now.Load() }
 	bar := bars.AddBar(0, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(decor.Any(text)))
+	draw = func(line string, done, of int64) {
+		now.Store(&line)
+		bar.SetTotal(max(of, 1), false)
+		bar.SetCurrent(done)
+	}
+	return draw, func() {
+		bar.Abort(true)
+		bars.Wait()
+	}
+}
+
+// loadtestProgress draws how a load test goes.
+func (a *app) loadtestProgress(quiet bool, name string) (show func(loadtest.Progress), end func()) {
+	draw, end := a.progressBar(quiet, name, "starting")
+	if draw == nil {
+		return nil, end
+	}
 	show = func(p loadtest.Progress) {
-		line := fmt.Sprintf(" %s %s/%s  %d users  %.0f/s  p95 %s  errors %.1f %%", p.State,
+		line := fmt.Sprintf("%s %s/%s  %d users  %.0f/s  p95 %s  errors %.1f %%", p.State,
 			p.Elapsed.Truncate(time.Second), p.Total.Truncate(time.Second), p.Users, rate(p.Window), milliseconds(p.Window.P95MS), p.ErrorRate)
 		if p.StatementsPerRequest >= 0 {
 			line += fmt.Sprintf("  %.1f stmts/req", p.StatementsPerRequest)
@@ -36,14 +49,9 @@ func (a *app) loadtestProgress(quiet bool, name string) (show func(loadtest.Prog
 		if p.HitRate >= 0 {
 			line += fmt.Sprintf("  %.0f %% hits", p.HitRate)
 		}
-		now.Store(&line)
-		bar.SetTotal(max(p.Total.Milliseconds(), 1), false)
-		bar.SetCurrent(min(p.Elapsed, p.Total).Milliseconds())
+		draw(line, min(p.Elapsed, p.Total).Milliseconds(), p.Total.Milliseconds())
 	}
-	return show, func() {
-		bar.Abort(true)
-		bars.Wait()
-	}
+	return show, end
 }
 
 func rate(w loadtest.Window) float64 {

@@ -8,11 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/tomehub/tomehub/loadtest"
 	"github.com/tomehub/tomehub/reports"
@@ -115,37 +112,16 @@ func (a *app) runVerify(ctx context.Context, c *verifySettings) error {
 	if err := a.writeReport(a.stdout, result.Report(c.format == string(reports.JUnit)), c.format); err != nil {
 		return err
 	}
-	switch result.Verdict {
-	case reports.Pass:
-		return nil
-	case reports.Fail:
-		return errCheckFailed
-	}
-	return errInconclusive
+	return errOf(result.Verdict)
 }
 
-// verifyProgress draws how many lines are checked: a bar on a terminal, nothing into a pipe.
+// verifyProgress draws how many lines are checked.
 func (a *app) verifyProgress(quiet bool) (show func(loadtest.VerifyProgress), end func()) {
-	if quiet || !isTerminal(a.stderr) {
-		return nil, func() {}
+	draw, end := a.progressBar(quiet, "verify", "making a library")
+	if draw == nil {
+		return nil, end
 	}
-	bars := mpb.New(mpb.WithOutput(a.stderr), mpb.WithAutoRefresh())
-	var now atomic.Pointer[string]
-	text := func(decor.Statistics) string {
-		if s := now.Load(); s != nil {
-			return *s
-		}
-		return " making a library"
-	}
-	bar := bars.AddBar(0, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("verify ")), mpb.AppendDecorators(decor.Any(text)))
-	show = func(p loadtest.VerifyProgress) {
-		line := fmt.Sprintf(" %d/%d lines, %d failed, last %s", p.Done, p.Total, p.Failed, p.ID)
-		now.Store(&line)
-		bar.SetTotal(int64(max(p.Total, 1)), false)
-		bar.SetCurrent(int64(p.Done))
-	}
-	return show, func() {
-		bar.Abort(true)
-		bars.Wait()
-	}
+	return func(p loadtest.VerifyProgress) {
+		draw(fmt.Sprintf("%d/%d lines, %d failed, last %s", p.Done, p.Total, p.Failed, p.ID), int64(p.Done), int64(p.Total))
+	}, end
 }
