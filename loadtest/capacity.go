@@ -32,6 +32,9 @@ type CapacityConfig struct {
 	// WarmUp and Step are how long each run warms up and measures, before TimeScale. 0 takes the scenario's own, but at
 	// most 10 s and 20 s, and at least 2 s and 5 s.
 	WarmUp, Step time.Duration
+	// Rest is the pause after a run of which requests were refused for a rate limit (429). Such limits count by the minute,
+	// whatever the time scale: what one run used up of it would be missing in the next.
+	Rest time.Duration
 	// Repeats is how often one load may be run; 0 is 4.
 	Repeats int
 	// MaxTime bounds the search: no run is begun that would end after it. 0 is 10 minutes.
@@ -123,6 +126,9 @@ func (c *CapacityConfig) complete() error {
 	if c.WarmUp < 0 || c.WarmUp > time.Hour {
 		fault("the warm-up of a step is %v: want 0 to 1h", c.WarmUp)
 	}
+	if c.Rest < 0 || c.Rest > time.Hour {
+		fault("the rest after refusals is %v: want 0 to 1h", c.Rest)
+	}
 	if c.Step < time.Second || c.Step > time.Hour {
 		fault("a step is %v long: want 1s to 1h", c.Step)
 	}
@@ -177,13 +183,14 @@ func (s *Scenario) withLoad(load float64, ramp, warmUp, duration time.Duration) 
 
 // capacity is a search under way.
 type capacity struct {
-	cfg    CapacityConfig
-	search loadSearch
-	began  time.Time
-	unit   string
-	runs   int
-	ended  ending
-	reason string // for which it ended, when that was not that enough is known
+	cfg     CapacityConfig
+	search  loadSearch
+	began   time.Time
+	unit    string
+	runs    int
+	ended   ending
+	reason  string // for which it ended, when that was not that enough is known
+	limited bool   // the last run met a rate limit
 }
 
 // ending says why a search was over.
@@ -214,11 +221,15 @@ func (c *capacity) run(ctx context.Context) error {
 			c.ended = endedFound
 			return nil
 		}
-		warmUp := c.warmUp(load)
-		if left := c.cfg.MaxTime - time.Since(c.began); c.runs > 0 && left < scale(warmUp+c.cfg.Step, c.cfg.TimeScale) {
+		warmUp, rest := c.warmUp(load), c.rest()
+		if left := c.cfg.MaxTime - time.Since(c.began); c.runs > 0 && left < rest+scale(warmUp+c.cfg.Step, c.cfg.TimeScale) {
 			c.ended, c.reason = endedOutOfTime, fmt.Sprintf("the search ended after %v, for want of time for another step (--max-time)",
 				time.Since(c.began).Round(time.Second))
 			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(rest):
 		}
 		r, err := c.measure(ctx, load, warmUp)
 		if ctx.Err() != nil {
@@ -233,10 +244,19 @@ func (c *capacity) run(ctx context.Context) error {
 			return nil
 		}
 		c.runs++
+		c.limited = r.kinds[RateLimited] > 0
 		st := c.search.step(load)
 		st.runs = append(st.runs, r)
 		st.judge(c.scaledSLOs(), c.cfg.Seed)
 	}
+}
+
+// rest is how long to wait before the next run.
+func (c *capacity) rest() time.Duration {
+	if !c.limited {
+		return 0
+	}
+	return c.cfg.Rest
 }
 
 // warmUp is how long the next run of a load warms up. The first run of all also warms the server, as the scenario wants it;

@@ -135,10 +135,36 @@ func TestCapacityFindsPlantedBottlenecks(t *testing.T) {
 		resourceDatabase, "in statements, each")
 	f("cores", &planted{size: 50, hold: steadyHold(time.Millisecond), statements: 1, cache: true, work: 60 * time.Millisecond}, 20, 90,
 		resourceCPU, "CPU: the server kept")
-	f("a limit on the rate", &planted{size: 50, hold: steadyHold(time.Millisecond), statements: 1, cache: true, limit: 30}, 15, 40,
+	f("a limit on the rate", &planted{size: 50, hold: steadyHold(time.Millisecond), statements: 1, cache: true, limit: 90, window: 3 * time.Second}, 15, 40,
 		resourceRateLimit, "refused with 429")
 	f("a queue that sheds", &planted{size: 4, queue: 3, hold: steadyHold(100 * time.Millisecond), statements: 1, cache: false}, 12, 50,
 		"pool read", "were refused")
+}
+
+// What a run used up of a limit per minute is missing in the next, unless the search rests: 20 users of about one request a second
+// are what 1,200 a minute let through.
+func TestCapacityRestsAfterRefusals(t *testing.T) {
+	f := func(rest, step time.Duration) *CapacityResult {
+		t.Helper()
+		p := &planted{size: 50, hold: steadyHold(time.Millisecond), statements: 1, limit: 1200, window: time.Minute}
+		return seek(t, p, sought, func(c *CapacityConfig) {
+			quick(c)
+			c.Rest, c.WarmUp, c.Step, c.MaxTime = rest, 10*time.Second, step, time.Hour
+		}, "p95<=1s")
+	}
+	rested := f(time.Minute, time.Minute)
+	carried(t, rested, 12, 22, resourceRateLimit, "refused with 429")
+	const note = "(--step 1m)"
+	if notes := strings.Join(rested.Report().Notes, " "); strings.Contains(notes, note) {
+		t.Error(notes)
+	}
+	short := f(time.Minute, 20*time.Second)
+	if short.Capacity <= rested.Capacity || !strings.Contains(strings.Join(short.Report().Notes, " "), note) {
+		t.Errorf("%v are carried in short runs, %v in long ones: %q, %+v", short.Capacity, rested.Capacity, short.Report().Notes, short.Bottlenecks)
+	}
+	if without := f(0, 20*time.Second); without.TookS >= short.TookS {
+		t.Errorf("took %v s without a rest", without.TookS)
+	}
 }
 
 // A server that does more than it is asked for ends the search at --to, and no bottleneck is made up.
@@ -298,6 +324,7 @@ func TestCapacityConfig(t *testing.T) {
 	f("the precision is 2", func(c *CapacityConfig) { c.Precision = 2 })
 	f("the precision is NaN", func(c *CapacityConfig) { c.Precision = math.NaN() })
 	f("-1 runs", func(c *CapacityConfig) { c.Repeats = -1 })
+	f("the rest after refusals is -1s", func(c *CapacityConfig) { c.Rest = -time.Second })
 	f("a step is 1ms", func(c *CapacityConfig) { c.Step = time.Millisecond })
 	f("the warm-up of a step is -1s", func(c *CapacityConfig) { c.WarmUp = -time.Second })
 	f("the search may take 1s", func(c *CapacityConfig) { c.MaxTime = time.Second })

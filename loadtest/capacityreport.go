@@ -75,6 +75,9 @@ func (r *CapacityResult) notes() []string {
 	if r.TimeScale != 1 {
 		notes = append(notes, fmt.Sprintf("Time scale %s: every time of the scenario and the objectives is multiplied by it, every rate divided.", formatNumber(r.TimeScale)))
 	}
+	if n := len(r.Bottlenecks); n > 0 && r.Bottlenecks[0].Resource == resourceRateLimit && r.shortest() < 60 {
+		notes = append(notes, "A limit that counts by the minute lets more through in less than one: measure each run for a minute (--step 1m) to see what it takes for long.")
+	}
 	for _, st := range r.Steps {
 		for _, reason := range st.Reasons {
 			notes = append(notes, fmt.Sprintf("At %s: %s.", formatLoad(st.Load, r.Unit), reason))
@@ -89,6 +92,17 @@ func (r *CapacityResult) notes() []string {
 		}
 	}
 	return notes
+}
+
+// shortest is how long the shortest run measured, in seconds; 0 when none did.
+func (r *CapacityResult) shortest() float64 {
+	least := 0.0
+	for _, st := range r.Steps {
+		if s := st.MeasuredS / float64(max(st.Runs, 1)); least == 0 || s < least {
+			least = s
+		}
+	}
+	return least
 }
 
 // verdictText says how sure it is that the objectives hold at a load.

@@ -16,15 +16,15 @@ type planted struct {
 	statements int                             // of a request without a cache
 	cache      bool                            // whether there is one; it answers nine of ten requests
 	work       time.Duration                   // on a core, beside the statements
-	limit      int                             // requests per second; 0 has none
+	limit      int                             // requests in any window; 0 has none
+	window     time.Duration                   // of the limit; 0 is a second
 	queue      int                             // how many may wait for the pool; 0 is any number
 	hang       func(n int64, under int64) bool // of the n-th request, with so many under way
 	places     chan struct{}                   // of the pool
 	cores      chan struct{}                   // of the machine
 	mu         sync.Mutex                      // guards all below
 	began      time.Time                       //
-	second     int64                           // of the rate limit
-	inSecond   int                             //
+	passed     []time.Time                     // requests within the window before the last
 	under      int64                           // requests under way
 	counts     struct{ requests, ok, stmts, acquired, waits, full, hits, misses int64 }
 	waited     time.Duration
@@ -42,11 +42,7 @@ func (p *planted) serve(r *http.Request) (int, string) {
 	p.under++
 	n := p.counts.requests
 	p.counts.requests++
-	if now := int64(time.Since(p.began) / time.Second); now != p.second {
-		p.second, p.inSecond = now, 0
-	}
-	p.inSecond++
-	refused := p.limit > 0 && p.inSecond > p.limit
+	refused := !p.passes()
 	hang := p.hang != nil && p.hang(n, p.under)
 	asks := p.statements
 	if p.cache {
@@ -141,4 +137,21 @@ func (p *planted) RoundTrip(r *http.Request) (*http.Response, error) {
 		body = object{"cache": object{"enabled": p.cache, "hits": c.hits, "misses": c.misses}}
 	}
 	return jsonAnswer(body)
+}
+
+// passes is the rate limit. mu is held.
+func (p *planted) passes() bool {
+	if p.limit == 0 {
+		return true
+	}
+	now := time.Now()
+	gone := 0
+	for gone < len(p.passed) && now.Sub(p.passed[gone]) >= max(p.window, time.Second) {
+		gone++
+	}
+	if p.passed = p.passed[gone:]; len(p.passed) >= p.limit {
+		return false
+	}
+	p.passed = append(p.passed, now)
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ const VerifyVersion = 1
 
 // VerifyConfig says which lines of the plan's checklists to check, and on what.
 type VerifyConfig struct {
-	// Phases are some of A, B, C and D; none is all of them, of D as far as this version has it.
+	// Phases are some of A, B, C and D; none is all of them.
 	Phases []string
 	// Binary is the tomehub program, started as the servers that the checks want.
 	Binary string
@@ -29,6 +30,8 @@ type VerifyConfig struct {
 	Target, Admin string
 	// ServeArgs are arguments more for every server that is started. They win over those of the check.
 	ServeArgs []string
+	// Deploy has the dashboards under grafana/dashboards/ and the alerts in prometheus/alerts.yml.
+	Deploy fs.FS
 	// TopStatements gives a Config.TopStatements for a server's admin listener.
 	TopStatements func(admin string) func(context.Context) (func(context.Context) (*StatementWindow, error), error)
 	// Explain tells how the embedded library in a directory carries out a statement, one line for each step.
@@ -84,16 +87,14 @@ type VerifyResult struct {
 
 const (
 	reasonOwnServer   = "needs a server of its own: run without --target"
-	reasonNotHere     = "not in this version"
 	reasonInterrupted = "interrupted before its turn"
 )
 
-// A verifyCheck is one line of the table. Without run it sums its parts up, unless it is of a later version.
+// A verifyCheck is one line of the table. Without run it sums its parts up.
 type verifyCheck struct {
 	id, plan, reading, did string
 	bench                  string // name of the server it runs on; checks of one bench run one after the other
 	target                 bool   // a server that is not ours will do
-	later                  bool   // of a later version
 	run                    func(context.Context, *bench) (finding, error)
 }
 
@@ -172,6 +173,9 @@ func (cfg *VerifyConfig) validate() error {
 	if (cfg.Binary == "") == (cfg.Target == "") {
 		faults = append(faults, errors.New("want either a program to start as the server, or a target"))
 	}
+	if cfg.Deploy == nil {
+		faults = append(faults, errors.New("want the dashboards and alerts"))
+	}
 	if cfg.Admin != "" && cfg.Target == "" {
 		faults = append(faults, errors.New("an admin listener goes with a target"))
 	}
@@ -194,8 +198,6 @@ func (cfg *VerifyConfig) lines(began time.Time) *VerifyResult {
 		}
 		l := VerifyLine{ID: c.id, Phase: c.phase(), Plan: c.plan, Reading: c.reading, Did: c.did, Status: Undecided, Asked: chosen}
 		switch {
-		case c.later:
-			l.Status, l.Reason, l.Asked = NotRun, reasonNotHere, len(cfg.Phases) > 0
 		case cfg.Target != "" && !c.target && !c.rollUp():
 			l.Status, l.Reason, l.Asked = NotRun, reasonOwnServer, false
 		default:

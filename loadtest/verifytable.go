@@ -117,7 +117,6 @@ func phaseCLines() []*verifyCheck {
 	}
 }
 
-// Of D4 the states are there (/api/health/circuit-breaker), the metrics are not.
 // readingD is how all of phase D's lines came about.
 const readingD = "the plan has no checklist of this task; the line is what it needs to be of use"
 
@@ -130,8 +129,12 @@ func phaseDLines() []*verifyCheck {
 		{id: "D1.4", plan: "Labels are bounded", bench: "D", target: true, run: metricsBounded, did: "invented paths and methods, and counted the series", reading: readingD},
 		{id: "D1.5", plan: "Metrics and health routes agree", bench: "D", target: true, run: metricsAgree, did: "held /metrics against /api/health/pools and /streams", reading: readingD},
 
-		{id: "D2", plan: "Grafana dashboards", did: "nothing", later: true},
-		{id: "D3", plan: "AlertManager rules", did: "nothing", later: true},
+		rollUp("D2", "Grafana dashboards"),
+		{id: "D2.1", plan: "Overview, database, resilience and load test have a dashboard", bench: "D", target: true, run: dashboardsThere, did: "read those of deploy/grafana that are in this program", reading: readingD},
+		{id: "D2.2", plan: "Every panel asks for what the server exports", bench: "D", target: true, run: dashboardsHaveData, did: "scraped /metrics and looked for each metric of each panel", reading: readingD},
+		rollUp("D3", "AlertManager rules"),
+		{id: "D3.1", plan: "Every failure has its alert, with what to do", bench: "D", target: true, run: alertsThere, did: "read deploy/prometheus/alerts.yml as it is in this program", reading: readingD},
+		{id: "D3.2", plan: "Every alert asks for what the server exports", bench: "D", target: true, run: alertsHaveData, did: "scraped /metrics and looked for each metric of each rule", reading: readingD + "; that alerts fire needs a Prometheus: loadtest run checkpoint-d --prometheus"},
 		rollUp("D4", "Circuit breaker metrics"),
 		{id: "D4.1", plan: "State of each breaker", bench: "D", target: true, run: breakersTold, did: "read the breakers' states from /metrics: exactly one of three is 1", reading: readingD},
 		{id: "D4.2", plan: "Transitions are counted", bench: "breaker", run: breakerTransitions, did: "took the database away (lab) for 1.5 s and searched on until the breaker had opened and closed", reading: readingD},

@@ -20,7 +20,7 @@ const module = "github.com/tomehub/tomehub"
 // Arrows run one way, downward; server, profiler and loadtest never meet.
 var mayImport = map[string][]string{
 	"cmd/tomehub": {
-		"internal/pool", "internal/supervisor", "loadtest", "profiler", "reports", "scenarios", "server", "server/answer", "server/breaker", "server/identity",
+		"deploy", "internal/pool", "internal/supervisor", "loadtest", "profiler", "reports", "scenarios", "server", "server/answer", "server/breaker", "server/identity",
 		"server/lab", "server/library", "server/library/demo", "server/limit", "server/memory", "server/store",
 	},
 	"server":                       {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/lab", "server/library", "server/limit", "server/memory", "server/store"},
@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"loadtest":                     {"reports"},
 	"reports":                      {},
 	"scenarios":                    {},
+	"deploy":                       {},
 }
 
 // onlyIn says where a foreign package may be imported by what goes into the binary. A test may

@@ -20,7 +20,7 @@ type capacitySettings struct {
 
 func (a *app) newLoadtestCapacityCommand() *cobra.Command {
 	c := capacitySettings{server: loadtestSettings{delivery: delivery{format: "text"}, timeScale: 1, seed: 1}}
-	c.search.Precision, c.search.Repeats, c.search.MaxTime = 0.05, 4, 10*time.Minute
+	c.search.Precision, c.search.Repeats, c.search.MaxTime, c.search.Rest = 0.05, 4, 10*time.Minute, time.Minute
 	cmd := &cobra.Command{
 		Use:   "capacity SCENARIO",
 		Short: "Search for the most load a server carries, and for what limits it",
@@ -60,6 +60,7 @@ carried, 4 when it cannot be told. Ctrl-C ends it and reports what is known.`,
 	f.Float64Var(&c.search.Precision, "precision", c.search.Precision, "how near, relative to each other, the load that is carried and the one that is not must come")
 	f.DurationVar(&c.search.Step, "step", 0, "measure each run for this long; 0 is the scenario's time, from 5s to 20s")
 	f.DurationVar(&c.search.WarmUp, "warm-up", 0, "warm up each run for this long; 0 is the scenario's warm-up, from 2s to 10s")
+	f.DurationVar(&c.search.Rest, "rest", c.search.Rest, "pause after a run with refusals for a rate limit (429), of which it used up a minute's worth; 0 pauses never")
 	f.IntVar(&c.search.Repeats, "repeats", c.search.Repeats, "run one load at most so often")
 	f.DurationVar(&c.search.MaxTime, "max-time", c.search.MaxTime, "begin no run that would end after this")
 	f.Float64Var(&c.server.timeScale, "time-scale", c.server.timeScale, "multiply every time of the scenario and the objectives by this; the report says so")

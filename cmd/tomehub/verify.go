@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tomehub/tomehub/deploy"
 	"github.com/tomehub/tomehub/loadtest"
 	"github.com/tomehub/tomehub/reports"
 )
@@ -37,8 +38,8 @@ free ports and copies of a demo library, with settings that make the checks quic
 takes about a minute. With --target only the lines that need no server of their own are run,
 nothing is put into the library, and as many searches are sent as the rate limit takes.
 
-Of phase D, dashboards and alerting rules (D2, D3) are not in this version: their lines are shown,
-count only with --phase D, and never pass. Its other lines want the target's --admin.
+The lines of phase D want the target's --admin. Dashboards and alerts (D2, D3) are those that came
+with this program, held against what the server exports; that an alert fires takes a Prometheus.
 
 Exit code 0 when all lines that count pass, 3 when one fails, 4 when one could not be judged.
 Ctrl-C ends it and reports what was seen.`,
@@ -88,7 +89,7 @@ func (a *app) runVerify(ctx context.Context, c *verifySettings) error {
 		}
 	}
 	cfg := loadtest.VerifyConfig{
-		Phases: c.phases, Target: c.target, Admin: c.admin, TopStatements: topStatements, Explain: explainEmbedded, Version: buildVersion(), Logger: a.logger(),
+		Phases: c.phases, Target: c.target, Admin: c.admin, TopStatements: topStatements, Explain: explainEmbedded, Deploy: deploy.FS, Version: buildVersion(), Logger: a.logger(),
 	}
 	if c.target == "" {
 		self, err := os.Executable()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tomehub/tomehub/deploy"
 	"github.com/tomehub/tomehub/loadtest"
 	"github.com/tomehub/tomehub/reports"
 )
@@ -30,7 +31,7 @@ func verified(t *testing.T, phases []string, args ...string) *loadtest.VerifyRes
 		t.Fatal(err)
 	}
 	r, err := loadtest.Verify(t.Context(), loadtest.VerifyConfig{
-		Phases: phases, Binary: program, ServeArgs: args, TopStatements: topStatements, Explain: explainEmbedded,
+		Phases: phases, Binary: program, ServeArgs: args, TopStatements: topStatements, Explain: explainEmbedded, Deploy: deploy.FS,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func TestVerifyFindsFaults(t *testing.T) {
 
 func TestVerifyTarget(t *testing.T) {
 	s := startServer(t, t.TempDir(), "--demo", "--phase", "B")
-	r, err := loadtest.Verify(t.Context(), loadtest.VerifyConfig{Phases: []string{"B"}, Target: s.url, Admin: s.admin})
+	r, err := loadtest.Verify(t.Context(), loadtest.VerifyConfig{Phases: []string{"B"}, Deploy: deploy.FS, Target: s.url, Admin: s.admin})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,11 +158,11 @@ func TestSlots(t *testing.T) {
 // Clients that leave are no fault of the API, whatever they leave in the middle of.
 func TestLeavingClientsDoNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gone := 0
+		var gone atomic.Int64 // two handlers may end at once
 		a := api(t, Chat{Breaker: opensAfter(t, 1)}, func(w http.ResponseWriter, r *http.Request) {
 			stream(w, delta("a"))
 			<-r.Context().Done()
-			gone++
+			gone.Add(1)
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := a.Answer(ctx, twoPassages(), func(Piece) error { cancel(); return nil })
@@ -174,8 +175,8 @@ func TestLeavingClientsDoNotCount(t *testing.T) {
 		}
 		synctest.Wait()
 		s := a.Stats()
-		if s.API.Breaker.State != breaker.Closed || s.API.Breaker.Ignored != 2 || s.ClientGone != 2 || s.API.InUse != 0 || gone != 2 {
-			t.Errorf("%+v, API %+v, %d calls ended", s, s.API, gone)
+		if s.API.Breaker.State != breaker.Closed || s.API.Breaker.Ignored != 2 || s.ClientGone != 2 || s.API.InUse != 0 || gone.Load() != 2 {
+			t.Errorf("%+v, API %+v, %d calls ended", s, s.API, gone.Load())
 		}
 	})
 }
