@@ -38,7 +38,7 @@ func answerRequest(query string, result library.SearchResult) answer.Request {
 // the answer is drawn from them, whether the client wants them or not.
 func (s *Server) searchAnswered(c *gin.Context, req searchRequest, result library.SearchResult) {
 	start := time.Now()
-	answered, err := s.answerer.Answer(c.Request.Context(), answerRequest(req.Query, result), nil)
+	answered, err := s.drawAnswer(c.Request.Context(), answerRequest(req.Query, result), nil)
 	exchangeOf(c).answering = time.Since(start)
 	if err != nil {
 		s.fail(c, err)

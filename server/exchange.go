@@ -14,6 +14,7 @@ import (
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 // An exchange is what the server knows of one request while it runs, and the context of it. It
@@ -38,6 +39,8 @@ type exchange struct {
 	err    error  // cause of a 5xx
 
 	length [1]string // the list of Content-Length
+
+	span *trace.Span // nil while nobody traces
 }
 
 // field adds a field to the head of the answer, and is for those that net/http does not have to
@@ -62,6 +65,8 @@ func (x *exchange) Value(key any) any {
 		return &x.named
 	case pool.KindKey:
 		return x.route.kind
+	case trace.Key:
+		return x.span
 	}
 	return x.requestContext.Value(key)
 }
@@ -91,6 +96,9 @@ func (s *Server) begin(route *routeStats) gin.HandlerFunc {
 		x.requestContext = requestContext{parent: r.Context(), deadline: x.start.Add(route.timeout)}
 		defer x.stop()
 		x.named = store.Request{Stats: &x.db, ID: x.id}
+		if s.deps.Tracer != nil {
+			s.beginSpan(r, x)
+		}
 		c.Request = r.WithContext(x)
 		if x.conn, _ = r.Context().Value(connKey{}).(*conn); x.conn != nil {
 			x.conn.fields, x.conn.body = x.conn.fields[:0], 0
@@ -122,6 +130,9 @@ func (s *Server) end(c *gin.Context, x *exchange) {
 	if m := x.route.metrics; m != nil {
 		m.count(c.Request.Method, status, elapsed, x.db.Statements.Load(), x.id)
 	}
+	if x.span != nil {
+		x.endSpan(status)
+	}
 	s.logExchange(c, x, status, elapsed)
 	s.inFlight.end()
 }
@@ -139,7 +150,7 @@ func (s *Server) recover(c *gin.Context) {
 		}
 		x := exchangeOf(c)
 		x.route.panics.Add(1)
-		s.log.Error("handler panicked", "request_id", x.id, "route", x.route.name(), "panic", p, "stack", string(debug.Stack()))
+		s.log.Error("handler panicked", "request_id", x.id, "trace_id", x.span.TraceID(), "route", x.route.name(), "panic", p, "stack", string(debug.Stack()))
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler)
 		}
@@ -180,6 +191,9 @@ func (s *Server) logExchange(c *gin.Context, x *exchange, status int, elapsed ti
 		slog.Float64("acquire_wait_ms", float64(x.db.AcquireWaitNs.Load())/1e6),
 		slog.Int("bytes", max(c.Writer.Size(), 0)),
 		slog.String("client", x.client),
+	}
+	if x.span != nil {
+		attrs = append(attrs, slog.String("trace_id", x.span.TraceID()))
 	}
 	if x.answering > 0 {
 		attrs = append(attrs, slog.Int64("answering_ms", x.answering.Milliseconds()))

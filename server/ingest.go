@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/tomehub/tomehub/server/library"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 const (
@@ -40,7 +41,9 @@ func (s *Server) ingest(c *gin.Context) {
 	// A recorder in a test has no deadline to move.
 	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(s.cfg.IngestTimeout + s.cfg.ReadTimeout))
 	// Before the body is read: what the slots bound is the memory of the books.
+	x, asked := exchangeOf(c), time.Now()
 	release, err := s.lib.EnterIngest(ctx)
+	x.span.Record("wait for ingest slot", trace.Internal, time.Since(asked), s.failure(ctx, err))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -51,7 +54,7 @@ func (s *Server) ingest(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	result, err := s.lib.Ingest(ctx, exchangeOf(c).owner, doc)
+	result, err := s.lib.Ingest(ctx, x.owner, doc)
 	if err != nil {
 		s.fail(c, err)
 		return

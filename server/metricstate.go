@@ -26,6 +26,7 @@ type stateCollector struct {
 	breaker breakerFamilies
 	memory  memoryFamilies
 	answers answerFamilies
+	traces  traceFamilies
 }
 
 // A family is a metric whose values are read, not counted here.
@@ -68,6 +69,7 @@ func newStateCollector(s *Server) *stateCollector {
 	c.breaker.make(c)
 	c.memory.make(c)
 	c.answers.make(c)
+	c.traces.make(c)
 	return c
 }
 
@@ -89,6 +91,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	c.breaker.collect(out, c.s)
 	c.memory.collect(out, c.s)
 	c.answers.collect(out, c.s)
+	c.traces.collect(out, c.s)
 }
 
 type httpFamilies struct{ inFlight, panics, connections, connectionsLimit, draining family }
@@ -275,4 +278,25 @@ func (f *answerFamilies) collect(out chan<- prometheus.Metric, s *Server) {
 		send(out, f.calls, api.Calls)
 		send(out, f.kept, api.CacheHits)
 	}
+}
+
+type traceFamilies struct{ spans, waiting, limit family }
+
+func (f *traceFamilies) make(c *stateCollector) {
+	f.spans = c.counter("tomehub_trace_spans_total", "Spans of traces that are done with, by what became of them: all but exported ones are lost.", "result")
+	f.waiting = c.gauge("tomehub_trace_spans_waiting", "Spans that wait to be sent.")
+	f.limit = c.gauge("tomehub_trace_spans_waiting_limit", "Most of them (OTEL_BSP_MAX_QUEUE_SIZE).")
+}
+
+func (f *traceFamilies) collect(out chan<- prometheus.Metric, s *Server) {
+	if s.deps.Tracer == nil {
+		return
+	}
+	n := s.deps.Tracer.Stats()
+	send(out, f.spans, n.Exported, "exported")
+	send(out, f.spans, n.DroppedFull, "queue_full")
+	send(out, f.spans, n.DroppedFailed, "export_failed")
+	send(out, f.spans, n.Refused, "refused")
+	send(out, f.waiting, n.Waiting)
+	send(out, f.limit, n.Queue)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/memory"
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 // Series that a ratio is made of are there before anything happens.
@@ -75,8 +76,12 @@ func fullServer(t testing.TB) (*Server, *breaker.Breaker) {
 		t.Fatal(err)
 	}
 	t.Cleanup(answers.Close)
+	tracer, err := trace.New(trace.DefaultConfig(), trace.NewConsole(io.Discard, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
 	deps := h.deps()
-	deps.Metrics, deps.Memory, deps.Answerer = m, monitor, answers
+	deps.Metrics, deps.Memory, deps.Answerer, deps.Tracer = m, monitor, answers, tracer
 	deps.Breakers = func() []breaker.Stats { return []breaker.Stats{b.Stats()} }
 	cfg := testConfig()
 	cfg.Version, cfg.Phase = "v1.2.3", "D"

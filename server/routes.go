@@ -84,7 +84,7 @@ func (s *Server) chain(r *routeStats, handlers ...gin.HandlerFunc) []gin.Handler
 
 // open_ adds a health route: no identity and no limits, and it is answered while draining.
 func (s *Server) open_(method, path string, h gin.HandlerFunc) {
-	s.add(method, path, s.chain(s.count("health", method, path), h))
+	s.add(method, path, s.chain(s.count(healthKind, method, path), h))
 }
 
 // limited adds a route that needs an identity and counts against rates: the general ones,

@@ -29,6 +29,7 @@ func (s *Server) search(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	exchangeOf(c).found(result)
 	if req.answer {
 		s.searchAnswered(c, req, result)
 		return

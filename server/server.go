@@ -23,6 +23,7 @@ import (
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 // Library is what the server asks of the library. *library.Library is one.
@@ -71,6 +72,9 @@ type Deps struct {
 
 	// Metrics are shown at /metrics of the admin listener; nil shows none. They are this server's alone.
 	Metrics *Metrics
+
+	// Tracer records spans of all requests but those to the health routes; nil records none. Running it is the caller's.
+	Tracer *trace.Tracer
 
 	// Memory says when memory is short; nil is never. Run runs it.
 	Memory Memory

@@ -15,6 +15,7 @@ import (
 	"github.com/tomehub/tomehub/server/answer"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 // The statuses of a stream's records, which are the plan's. The first record is chunks_loaded
@@ -67,7 +68,9 @@ func (s *Server) stream(c *gin.Context) {
 		s.beginStream(c)
 		return
 	}
+	asked := time.Now()
 	leave, err := s.streams.enter(c.Request.Context(), limit.UserKey(x.owner, x.client))
+	x.span.Record("wait for stream slot", trace.Internal, time.Since(asked), s.failure(c.Request.Context(), err))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -81,6 +84,7 @@ func (s *Server) stream(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	x.found(result)
 	s.pour(c, req, result)
 }
 
@@ -110,7 +114,7 @@ func (s *Server) pour(c *gin.Context, req searchRequest, result library.SearchRe
 	err := out.matches(req, result)
 	if err == nil && req.answer {
 		var answered answer.Result
-		answered, err = s.answerer.Answer(c.Request.Context(), answerRequest(req.Query, result), out.piece)
+		answered, err = s.drawAnswer(c.Request.Context(), answerRequest(req.Query, result), out.piece)
 		last.Answer = &answered
 	}
 	x.answering = time.Since(begun)

@@ -31,13 +31,13 @@ import (
 
 // A house is an open library: its pools, its store, and what works on them.
 type house struct {
-	pools   *pool.Pools
-	store   houseStore
-	library *library.Library
-	breaker *breaker.Breaker // before the database; nil when there is none
-	lab     *lab.Lab         // nil unless this is a server for load tests
-	metrics *server.Metrics  // nil without --metrics, and where nobody serves
-	limits  limit.Storage    // nil until newServer, as are the next two
+	pools    *pool.Pools
+	store    houseStore
+	library  *library.Library
+	breaker  *breaker.Breaker // before the database; nil when there is none
+	lab      *lab.Lab         // nil unless this is a server for load tests
+	watchers                  // none where nobody serves
+	limits   limit.Storage    // nil until newServer, as are the next two
 
 	answers   *answer.Answerer
 	answering *breaker.Breaker // before the API that writes answers; nil when there is none
@@ -54,8 +54,8 @@ type houseStore interface {
 const libraryFile = "library.sqlite"
 
 // openHouse opens the library at DB_DSN or, without one, that of c.dataDir, which it makes when there is none.
-func openHouse(ctx context.Context, c *serveSettings, metrics *server.Metrics, logger *slog.Logger) (*house, error) {
-	h := &house{metrics: metrics}
+func openHouse(ctx context.Context, c *serveSettings, w watchers, logger *slog.Logger) (*house, error) {
+	h := &house{watchers: w}
 	var err error
 	if h.breaker, err = c.databaseBreaker(logger); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func openHouse(ctx context.Context, c *serveSettings, metrics *server.Metrics, l
 	}
 	libraryCfg, err := c.libraryConfig(logger)
 	if err == nil {
-		libraryCfg.Crowded = h.pools.Read().Crowded
+		libraryCfg.Crowded, libraryCfg.Traced = h.pools.Read().Crowded, h.tracer != nil
 		if h.breaker != nil {
 			libraryCfg.Condition = h.condition
 		}
@@ -90,9 +90,7 @@ func (h *house) openDatabase(ctx context.Context, c *serveSettings, logger *slog
 		cfg.Hold, cfg.Intercept = h.lab.Hold, h.lab.Intercept
 	}
 	opts := store.Options{Logger: logger, SlowQuery: c.slowQuery}
-	if h.metrics != nil {
-		cfg.Acquired, opts.Executed = h.metrics.Acquired, h.metrics.Executed
-	}
+	h.watch(&cfg, &opts, c.dbDSN != "")
 	if c.dbDSN != "" {
 		if h.pools, err = pool.OpenOracle(ctx, cfg, c.oracle()); err != nil {
 			return err
@@ -261,7 +259,7 @@ func (h *house) newServer(a *app, c *serveSettings, k keeper, logger *slog.Logge
 	deps := server.Deps{
 		Library: h.library, Answerer: h.answers, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
-		Cache: h.library.CacheStats, Breakers: h.breakers, Metrics: h.metrics, Lab: h.lab,
+		Cache: h.library.CacheStats, Breakers: h.breakers, Metrics: h.metrics, Tracer: h.tracer, Lab: h.lab,
 		Listener: k.public, AdminListener: k.admin, Succession: k.supervised,
 		Ready: func(public, admin net.Addr) {
 			a.announce(c, k, logger, public, admin)

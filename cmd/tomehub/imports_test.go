@@ -21,16 +21,16 @@ const module = "github.com/tomehub/tomehub"
 var mayImport = map[string][]string{
 	"cmd/tomehub": {
 		"deploy", "internal/pool", "internal/supervisor", "loadtest", "profiler", "reports", "scenarios", "server", "server/answer", "server/breaker", "server/identity",
-		"server/lab", "server/library", "server/library/demo", "server/limit", "server/memory", "server/store",
+		"server/lab", "server/library", "server/library/demo", "server/limit", "server/memory", "server/store", "server/trace",
 	},
-	"server":                       {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/lab", "server/library", "server/limit", "server/memory", "server/store"},
-	"server/answer":                {"internal/gate", "server/breaker", "server/library/extract", "server/words"},
+	"server":                       {"internal/gate", "internal/pool", "server/answer", "server/breaker", "server/identity", "server/lab", "server/library", "server/limit", "server/memory", "server/store", "server/trace"},
+	"server/answer":                {"internal/gate", "server/breaker", "server/library/extract", "server/trace", "server/words"},
 	"server/breaker":               {},
 	"server/identity":              {},
 	"server/limit":                 {},
 	"server/memory":                {},
 	"server/memory/memorytest":     {},
-	"server/library":               {"internal/gate", "internal/pool", "server/library/extract", "server/store"},
+	"server/library":               {"internal/gate", "internal/pool", "server/library/extract", "server/store", "server/trace"},
 	"server/lab":                   {"internal/pool", "server/memory"},
 	"server/library/demo":          {},
 	"server/library/extract":       {},
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/pool":                {"internal/gate"},
 	"internal/supervisor":          {},
 	"internal/oracletest":          {},
+	"server/trace":                 {},
 	"server/words":                 {},
 	"profiler":                     {"reports"},
 	"loadtest":                     {"reports"},
@@ -75,6 +76,8 @@ var onlyIn = map[string]string{
 	"github.com/prometheus/client_golang":     "cmd/tomehub server",
 	"github.com/prometheus/common":            "loadtest",
 	"github.com/prometheus/client_model":      "loadtest",
+	"go.opentelemetry.io/proto/slim/otlp":     "server/trace",
+	"google.golang.org/protobuf":              "server/trace",
 }
 
 // testMayImport is what tests may import on top: real parts instead of fakes.

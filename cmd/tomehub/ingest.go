@@ -57,7 +57,7 @@ Exit code 1 when a file could not be stored; the others are stored all the same.
 
 func (a *app) ingest(ctx context.Context, c *serveSettings, files []string, owner string, doc library.Document) (err error) {
 	ctx = pool.WithKind(ctx, "ingest")
-	h, err := openHouse(ctx, c, nil, a.logger())
+	h, err := openHouse(ctx, c, watchers{}, a.logger())
 	if err != nil {
 		return err
 	}

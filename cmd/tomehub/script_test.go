@@ -74,5 +74,17 @@ func flagsReference(root *cobra.Command) string {
 		}
 	}
 	walk(root)
+	b.WriteString("\n## Variables of OpenTelemetry\n\nOf `tomehub serve`, from the environment or `.env`; they have no flags, because they are set for all services alike. docs/operations.md says what is traced.\n" +
+		"\n| variable | default | what it does |\n| --- | --- | --- |\n")
+	var c traceSettings
+	s := &settings{}
+	c.register(s)
+	for _, one := range s.list {
+		def := one.shown()
+		if def == "" || def == "0" || def == "false" {
+			def = "-"
+		}
+		b.WriteString("| `" + one.env + "` | " + def + " | " + one.usage + " |\n")
+	}
 	return b.String()
 }

@@ -40,10 +40,14 @@ Every setting is a flag and a name in the environment, shown in brackets. Flags 
 the environment, that over the .env file, that over the preset of --phase. Passwords have
 no flag: set DB_PASSWORD or ANSWER_API_KEY, or the same with _FILE to a file that holds it.
 
+Traces go to an OpenTelemetry collector once OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER
+is set; --print-config lists all variables of OpenTelemetry that count here.
+
 SIGUSR1 turns debug logging on, and off again.`,
 		Example: `  tomehub serve --demo                      try it: http://127.0.0.1:5001/api/search?q=dasein
   tomehub serve --phase baseline            the service as it was before the plan
   tomehub serve --supervise                 the same, restarted without losing a request
+  OTEL_TRACES_EXPORTER=console tomehub serve --demo    show what a request goes through
   tomehub serve --print-config              every setting, its value and where it came from`,
 		Args: noArgs,
 	}
@@ -102,7 +106,12 @@ func (a *app) work(ctx context.Context, c *serveSettings, k keeper) (err error) 
 	if err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, c, metrics, logger)
+	tracer, err := c.traces.open(c.phase, a.stdout, logger)
+	if err != nil {
+		return err
+	}
+	defer runTracer(ctx, tracer)() // after the house is closed: what it did last is sent too
+	h, err := openHouse(ctx, c, watchers{metrics, tracer}, logger)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ type serveSettings struct {
 
 	breakerSettings
 	labSettings
+	traces traceSettings
 }
 
 // requestKinds are the ways to show kinds, in the order of pool.Kinds.
@@ -107,6 +108,7 @@ func (c *serveSettings) register(s *settings) {
 	c.registerSupervisor(s)
 	c.registerMemory(s)
 	c.labSettings.register(s)
+	c.traces.register(s)
 }
 
 // registerLibrary makes the settings of opening a library, which `tomehub ingest` has too.
@@ -292,7 +294,7 @@ func (c *serveSettings) validateDatabase() error {
 
 // validate reports every fault that lies between settings, joined.
 func (c *serveSettings) validate() error {
-	faults := []error{c.validateDatabase(), c.serverConfig().Validate(), c.breakerSettings.validate(c.statement), c.labSettings.validate(c.dbDSN)}
+	faults := []error{c.validateDatabase(), c.serverConfig().Validate(), c.breakerSettings.validate(c.statement), c.labSettings.validate(c.dbDSN), c.traces.validate()}
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.listen == c.adminListen && !strings.HasSuffix(c.listen, ":0") {
 		fault("--listen and --admin-listen are both %s: the admin listener needs an address of its own", c.listen)

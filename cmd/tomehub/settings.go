@@ -14,10 +14,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A setting is one value that an operator can set. Every setting but a secret is a
-// flag; every setting has an environment name.
+// A setting is one value that an operator can set. Every setting but a secret, and but
+// the variables that OpenTelemetry has for all services alike, is a flag; every setting
+// has an environment name.
 type setting struct {
-	flag   *pflag.Flag // nil for a secret
+	flag   *pflag.Flag // nil for a secret and for a variable
 	env    string      // its name in the environment and in a .env file
 	usage  string
 	value  *givenValue // nil for a secret
@@ -131,6 +132,11 @@ func (s *settings) addSecret(p *secret, env, usage string) {
 	s.list = append(s.list, &setting{secret: p, env: env, usage: usage, origin: "default"})
 }
 
+// addVariable makes a setting that has no flag because its name is others' and not ours.
+func (s *settings) addVariable(v pflag.Value, env, usage string) {
+	s.list = append(s.list, &setting{env: env, usage: usage, value: &givenValue{Value: v}, origin: "default"})
+}
+
 // only returns the settings with that flag.
 func (s *settings) only(flag string) []*setting {
 	return slices.DeleteFunc(slices.Clone(s.list), func(one *setting) bool {
@@ -154,7 +160,7 @@ func (s *setting) resolve(src sources, preset map[string]string, presetName stri
 	if s.secret != nil {
 		return s.resolveSecret(src)
 	}
-	if s.flag.Changed {
+	if s.flag != nil && s.flag.Changed {
 		s.origin = "flag"
 		if s.value.fault != nil {
 			s.wrong = s.value.wrong
@@ -164,6 +170,9 @@ func (s *setting) resolve(src sources, preset map[string]string, presetName stri
 	}
 	text, origin := src.find(s.env)
 	if origin == "" {
+		if s.flag == nil {
+			return nil
+		}
 		var inPreset bool
 		if text, inPreset = preset[s.flag.Name]; !inPreset {
 			return nil
@@ -215,9 +224,12 @@ func (s *settings) print(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(tw, "SETTING\tENVIRONMENT\tVALUE\tFROM")
 	for _, one := range s.list {
-		name, value := "(no flag: secret)", one.shown()
-		if one.flag != nil {
+		name, value := "(no flag)", one.shown()
+		switch {
+		case one.flag != nil:
 			name = one.name()
+		case one.secret != nil:
+			name = "(no flag: secret)"
 		}
 		if value == "" {
 			value = "-"

@@ -18,6 +18,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/tomehub/tomehub/server/breaker"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 // chat asks a chat-completions API.
@@ -242,7 +243,7 @@ var (
 )
 
 // ask sends the request and hands the answer to out as it comes.
-func (c *chat) ask(parent context.Context, user string, sent []Passage, out *output) (Result, error) {
+func (c *chat) ask(parent context.Context, user string, sent []Passage, out *output) (_ Result, failed error) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	deadline := time.AfterFunc(c.timeFor(parent), func() { cancel(errDeadline) })
@@ -267,11 +268,14 @@ func (c *chat) ask(parent context.Context, user string, sent []Passage, out *out
 		req.Header.Set("Authorization", "Bearer "+string(c.cfg.APIKey))
 	}
 	c.calls.Add(1)
+	span := c.beginSpan(ctx, req)
+	defer func() { endSpan(span, failed) }()
 	res, err := c.client.Do(req)
 	if err != nil {
 		return Result{}, c.classify(ctx, err, ReasonRefused)
 	}
 	defer res.Body.Close()
+	span.Set(trace.Int("http.response.status_code", int64(res.StatusCode)))
 	if res.StatusCode != http.StatusOK {
 		return Result{}, failureOf(res)
 	}

@@ -155,6 +155,8 @@ type cache struct {
 	taken       takenEntries
 	condition   func() Condition // Config.Condition
 	log         *slog.Logger
+	traced      bool // Config.Traced
+	flights     flights
 }
 
 type classCounts struct {
@@ -163,11 +165,15 @@ type classCounts struct {
 	evicted              [5]atomic.Int64 // by otter.DeletionCause
 }
 
-func newCache(cfg CacheConfig, loadTimeout time.Duration, condition func() Condition, log *slog.Logger) (*cache, error) {
+func newCache(whole Config) (*cache, error) {
+	cfg := whole.Cache
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultCacheBytes
 	}
-	c := &cache{cfg: cfg, ttl: cfg.ttls(), loadTimeout: loadTimeout, began: time.Now(), condition: condition, log: log}
+	c := &cache{
+		cfg: cfg, ttl: cfg.ttls(), loadTimeout: whole.LoadTimeout, began: time.Now(), condition: whole.Condition, log: whole.Logger,
+		traced: whole.Traced && cfg.Enabled,
+	}
 	for i, d := range [classes]time.Duration{classDefault: DefaultDefaultTTL, classContent: DefaultContentTTL, classConcepts: DefaultConceptsTTL, classRelations: DefaultRelationsTTL} {
 		if c.ttl[i] == 0 {
 			c.ttl[i] = d
@@ -183,7 +189,7 @@ func newCache(cfg CacheConfig, loadTimeout time.Duration, condition func() Condi
 			return max(e.Value.fresh+cfg.StaleFor-c.now(), 1)
 		}),
 		OnAtomicDeletion: c.deleted,
-		Logger:           cacheLog{log},
+		Logger:           cacheLog{c.log},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open cache: %w", err)
@@ -246,6 +252,17 @@ func lookup[T sized](c *cache, k key) (value T, ok bool) {
 // who only waits leaves when its context ends. Errors are shared with those who
 // wait, and not kept.
 func fetch[T sized](ctx context.Context, c *cache, k key, codec *codec[T], load func(context.Context) (T, error)) (value T, from source, err error) {
+	if !c.traced {
+		return fetchOne(ctx, c, k, codec, load)
+	}
+	looked := c.beginLook(ctx, k)
+	value, from, err = fetchOne(looked.within(ctx), c, k, codec, load)
+	looked.end(from, err)
+	return value, from, err
+}
+
+// fetchOne is fetch without a span.
+func fetchOne[T sized](ctx context.Context, c *cache, k key, codec *codec[T], load func(context.Context) (T, error)) (value T, from source, err error) {
 	if c.entries == nil {
 		value, err = load(ctx)
 		return value, loaded, err
@@ -268,6 +285,7 @@ func fetch[T sized](ctx context.Context, c *cache, k key, codec *codec[T], load 
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.loadTimeout)
 		defer cancel()
 		from = loaded
+		c.leads(ctx, k)
 		if e, ok := recall(ctx, c, k, codec); ok {
 			from = fromSecond
 			return e, nil
@@ -306,10 +324,18 @@ func fetchAll[T sized](ctx context.Context, c *cache, keys []key, load func(cont
 	old := c.takeAllExpired(keys)
 	defer c.forgetAll(old)
 	led := 0
+	if c.traced {
+		looked := c.beginLook(ctx, keys...)
+		ctx = looked.within(ctx)
+		defer func() { looked.endMany(led, len(keys)-led) }()
+	}
 	got, err := c.entries.BulkGet(ctx, keys, otter.BulkLoaderFunc[key, entry](func(ctx context.Context, keys []key) (map[key]entry, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.loadTimeout)
 		defer cancel()
 		led += len(keys)
+		for _, k := range keys {
+			c.leads(ctx, k)
+		}
 		values, err := load(ctx, keys)
 		if err != nil {
 			return nil, err

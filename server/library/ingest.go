@@ -13,6 +13,7 @@ import (
 
 	"github.com/tomehub/tomehub/server/library/extract"
 	"github.com/tomehub/tomehub/server/store"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 const (
@@ -61,11 +62,17 @@ type IngestResult struct {
 // document is at fault for is a *BadInput. Ingest waits for no slot: who brings in books
 // for several clients at once holds one of EnterIngest for each.
 func (l *Library) Ingest(ctx context.Context, owner string, doc Document) (IngestResult, error) {
+	reading := trace.From(ctx).Child("read book", trace.Internal)
 	book, err := l.prepare(owner, doc)
+	reading.Set(trace.Int("tomehub.ingest.passages", int64(len(book.Passages))))
+	reading.End()
 	if err != nil {
 		return IngestResult{}, err
 	}
-	done, err := l.store.Ingest(ctx, book)
+	storing := trace.From(ctx).Child("store book", trace.Internal)
+	done, err := l.store.Ingest(trace.With(ctx, storing), book)
+	storing.Set(trace.Bool("tomehub.ingest.duplicate", done.Duplicate))
+	storing.End()
 	if err != nil {
 		return IngestResult{}, fmt.Errorf("ingest %q: %w", book.Title, err)
 	}

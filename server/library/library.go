@@ -93,6 +93,8 @@ type Config struct {
 	// nothing that its holder could not search for, so it then is only checked for damage.
 	CursorKey []byte
 	Logger    *slog.Logger // nil discards
+	// Traced says that contexts may carry spans, so that looks into the cache get theirs. Off, a hit does not even ask.
+	Traced bool
 }
 
 const defaultLoadTimeout = 30 * time.Second
@@ -127,7 +129,7 @@ func New(cfg Config, st Store) (*Library, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
-	c, err := newCache(cfg.Cache, cfg.LoadTimeout, cfg.Condition, cfg.Logger)
+	c, err := newCache(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open library: %w", err)
 	}
@@ -150,6 +152,7 @@ func (l *Library) Content(ctx context.Context, sc store.Scope, id int64) (store.
 	}
 	k := passageKey(sc, gen, id)
 	if p, ok := lookup[passage](l.cache, k); ok {
+		l.cache.saw(ctx, k, hit)
 		return p.Passage, nil
 	}
 	p, _, err := fetch(ctx, l.cache, k, nil, func(ctx context.Context) (passage, error) {
@@ -213,6 +216,9 @@ func (l *Library) passages(ctx context.Context, sc store.Scope, gen int64, ids [
 		} else {
 			missing = append(missing, id)
 		}
+	}
+	if found := len(byID); found > 0 {
+		l.cache.sawMany(ctx, classContent, found)
 	}
 	if len(missing) == 0 {
 		return byID, nil

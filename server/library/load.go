@@ -102,6 +102,7 @@ func passageKey(sc store.Scope, gen, id int64) key {
 func (l *Library) searchPage(ctx context.Context, s search) (*searchPage, source, error) {
 	k := s.key()
 	if p, ok := lookup[*searchPage](l.cache, k); ok {
+		l.cache.saw(ctx, k, hit)
 		return p, hit, nil
 	}
 	return fetch(ctx, l.cache, k, pageCodec, func(ctx context.Context) (*searchPage, error) {
@@ -197,9 +198,11 @@ func (l *Library) related(ctx context.Context, s search, page *searchPage) (*rel
 		return l.relatedByTwo(ctx, s, k, page)
 	}
 	if r, ok := lookup[*related](l.cache, k); ok {
+		l.cache.saw(ctx, k, hit)
 		return r, hit, nil
 	}
 	if l.cfg.Degrade && l.cfg.Crowded != nil && l.cfg.Crowded() {
+		l.cache.saw(ctx, k, skipped)
 		return noneRelated, skipped, nil
 	}
 	return fetch(ctx, l.cache, k, relatedCodec, func(ctx context.Context) (*related, error) {

@@ -21,6 +21,7 @@ type Options struct {
 type Execution struct {
 	Statement       string        // its name
 	Elapsed, Waited time.Duration // as in StatementStats
+	Rows            int64         // returned or changed
 	Failed          bool
 	Slow            bool // it took Options.SlowQuery or longer
 }

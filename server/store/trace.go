@@ -23,6 +23,7 @@ type RequestStats struct {
 type Request struct {
 	Stats *RequestStats // where its statements are counted, or nil
 	ID    string        // under which slow ones are logged, or ""
+	Trace string        // likewise: the id of its trace, or ""
 }
 
 type requestKey struct{}
@@ -70,7 +71,7 @@ func (t *tracer) end(ctx context.Context, st *statement, elapsed, waited time.Du
 	}
 	slow := t.slow > 0 && elapsed >= t.slow
 	if t.executed != nil {
-		t.executed(ctx, Execution{Statement: st.name, Elapsed: elapsed, Waited: waited, Failed: err != nil, Slow: slow})
+		t.executed(ctx, Execution{Statement: st.name, Elapsed: elapsed, Waited: waited, Rows: rows, Failed: err != nil, Slow: slow})
 	}
 	if !slow {
 		return
@@ -83,6 +84,9 @@ func (t *tracer) end(ctx context.Context, st *statement, elapsed, waited time.Du
 	}
 	if r != nil && r.ID != "" {
 		attrs = append(attrs, slog.String("request_id", r.ID))
+	}
+	if r != nil && r.Trace != "" {
+		attrs = append(attrs, slog.String("trace_id", r.Trace))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
