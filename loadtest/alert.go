@@ -31,6 +31,9 @@ const (
 	maxAlertBody = 16 << 20
 	// alertWait is how long an alert is waited for without a check that says how long it may take.
 	alertWait = 5 * time.Minute
+	// readWait is how long a run waits, before it begins, until Prometheus has read the server once. One that was told of a
+	// new target looks at it within five seconds and one interval of scrapes, which few make longer than half a minute.
+	readWait = 45 * time.Second
 )
 
 // The metrics of alerts, which a run without a Prometheus leaves out.
@@ -127,6 +130,17 @@ func (w *alertWatch) watch(ctx context.Context, f Fault) *AlertFigures {
 	return out
 }
 
+// await returns once Prometheus has read the server, or readWait has passed: what is wrong then, watch finds out again and says.
+func (w *alertWatch) await(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	for {
+		if _, err := w.instance(ctx); err == nil || !rest(ctx, alertPoll) {
+			return
+		}
+	}
+}
+
 // instance is the name by which Prometheus knows the server: the label of the target that it reads at the server's admin
 // listener, and up.
 func (w *alertWatch) instance(ctx context.Context) (string, error) {
@@ -137,8 +151,8 @@ func (w *alertWatch) instance(ctx context.Context) (string, error) {
 	var targets struct {
 		Data struct {
 			ActiveTargets []struct {
-				ScrapeURL string
-				Labels    map[string]string
+				ScrapeURL, Health, LastError string
+				Labels                       map[string]string
 			}
 		}
 	}
@@ -146,11 +160,15 @@ func (w *alertWatch) instance(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, t := range targets.Data.ActiveTargets {
-		if u, err := url.Parse(t.ScrapeURL); err == nil && u.Host == admin.Host {
-			return t.Labels["instance"], nil
+		if u, err := url.Parse(t.ScrapeURL); err != nil || u.Host != admin.Host {
+			continue
 		}
+		if t.Health != "up" {
+			return "", fmt.Errorf("%s has not read %s (health %s) %s", w.prometheus, t.ScrapeURL, t.Health, t.LastError)
+		}
+		return t.Labels["instance"], nil
 	}
-	return "", fmt.Errorf("%s reads no target at %s, so it knows nothing of this server (scrape_configs of Prometheus, or --admin)", w.prometheus, admin.Host)
+	return "", fmt.Errorf("%s reads no target at %s, so it knows nothing of this server (scrape_configs of Prometheus, --admin or --prometheus-targets)", w.prometheus, admin.Host)
 }
 
 // fires says whether the alert fires about the server, or about its whole job.

@@ -20,10 +20,24 @@ type fakePrometheus struct {
 	fires, lasts time.Duration // since the fault was put in; until the alert is over
 	labels       string        // of the alert
 	state        string
-	target       string // that it reads
+	target       string        // that it reads
+	down         bool          // which it cannot read
+	reads        time.Duration // since it was first asked: when it has read it
+	began        time.Time
 	status       int
 	put          time.Time
 	asked        int
+}
+
+// healthNow is what it says of its target: unknown until it has read it.
+func (p *fakePrometheus) healthNow() string {
+	switch {
+	case p.down:
+		return "down"
+	case time.Since(p.began) < p.reads:
+		return "unknown"
+	}
+	return "up"
 }
 
 func (p *fakePrometheus) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -33,7 +47,9 @@ func (p *fakePrometheus) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return p.fakeLab.RoundTrip(r)
 	}
-	p.asked++
+	if p.asked++; p.began.IsZero() {
+		p.began = time.Now()
+	}
 	answer := func(status int, body string) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 	}
@@ -41,7 +57,7 @@ func (p *fakePrometheus) RoundTrip(r *http.Request) (*http.Response, error) {
 	case p.status != 0:
 		return answer(p.status, "no")
 	case r.URL.Path == "/api/v1/targets":
-		return answer(200, fmt.Sprintf(`{"data":{"activeTargets":[{"scrapeUrl":"http://other/metrics","labels":{"instance":"other"}},{"scrapeUrl":"http://%s/metrics","labels":{"instance":"one"}}]}}`, p.target))
+		return answer(200, fmt.Sprintf(`{"data":{"activeTargets":[{"scrapeUrl":"http://other/metrics","labels":{"instance":"other"}},{"scrapeUrl":"http://%s/metrics","health":%q,"lastError":"no route","labels":{"instance":"one"}}]}}`, p.target, p.healthNow()))
 	case time.Since(p.put) < p.fires || time.Since(p.put) >= p.lasts:
 		return answer(200, `{"data":{"alerts":[]}}`)
 	}
@@ -98,6 +114,15 @@ func TestAlertIsPartOfTheRun(t *testing.T) {
 	p = usual()
 	p.target = "elsewhere:5002"
 	f(p, 1, reports.Inconclusive, reports.Inconclusive, "Prometheus reads another server")
+	p = usual()
+	p.down = true
+	f(p, 1, reports.Inconclusive, reports.Inconclusive, "it is the target, but cannot be read")
+	p = usual()
+	p.reads = readWait / 2
+	f(p, 1, reports.Pass, reports.Pass, "it has just been told of the server: the run waits")
+	p = usual()
+	p.reads = readWait + 10*time.Second
+	f(p, 1, reports.Inconclusive, reports.Inconclusive, "but no longer than it may")
 	p = usual()
 	p.status = 500
 	f(p, 1, reports.Inconclusive, reports.Inconclusive, "Prometheus answers nothing")

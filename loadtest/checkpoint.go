@@ -31,6 +31,8 @@ type CheckpointConfig struct {
 	Seed      uint64
 	Version   string
 	Logger    *slog.Logger
+	// PrometheusURL is Config.PrometheusURL of each run; that Prometheus must learn of every server that Start starts.
+	PrometheusURL string
 	// Progress, unless nil, is told which checkpoint runs and how it goes.
 	Progress func(checkpoint string, p Progress)
 	// TopStatements, unless nil, makes Config.TopStatements of the URL of an admin listener.
@@ -175,6 +177,7 @@ func (cfg *CheckpointConfig) attempt(ctx context.Context, s *Scenario, scale flo
 	}()
 	run := Config{
 		Scenario: s, Target: host.Target, AdminURL: host.Admin, TimeScale: scale, Seed: cfg.Seed, Version: cfg.Version, Logger: cfg.Logger, Shared: true,
+		PrometheusURL: cfg.PrometheusURL,
 	}
 	if cfg.TopStatements != nil {
 		run.TopStatements = cfg.TopStatements(host.Admin)

@@ -220,7 +220,7 @@ func (r *CheckpointResult) notes() []string {
 		}
 		if c.Result != nil {
 			if left := c.Result.LeftOut; len(left) > 0 {
-				notes = append(notes, fmt.Sprintf("%s: %s left out; 'tomehub loadtest run %s --target … --admin … --prometheus URL' has them.", c.short(), strings.Join(left, ", "), c.Name))
+				notes = append(notes, fmt.Sprintf("%s: %s left out, because no Prometheus was named (--prometheus URL and --prometheus-targets FILE).", c.short(), strings.Join(left, ", ")))
 			}
 			for _, reason := range c.Result.Reasons {
 				notes = append(notes, c.short()+": "+reason)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,6 +108,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		if err := r.knock(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if x := r.injector; x != nil && x.alerts != nil && slices.ContainsFunc(x.faults, func(f Fault) bool { return f.Alert != "" }) {
+		x.alerts.await(ctx) // a rule that counts what has changed must have seen the server before the fault
 	}
 	return r.run(ctx)
 }

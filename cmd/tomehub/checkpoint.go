@@ -23,10 +23,11 @@ var comparedWithBefore = []string{"a", "b"}
 // checkpointSettings are the settings of `tomehub loadtest checkpoint`.
 type checkpointSettings struct {
 	resultFiles
-	format    string
-	quiet     bool
-	timeScale float64
-	seed      uint64
+	prometheus prometheusSettings
+	format     string
+	quiet      bool
+	timeScale  float64
+	seed       uint64
 }
 
 func (a *app) newLoadtestCheckpointCommand() *cobra.Command {
@@ -41,7 +42,8 @@ a and b are compared with before, which runs first. --html writes a page that te
 pictures, phase by phase; --out-dir leaves it, the result and its other forms in a directory.
 
 In the lab every statement of the embedded library takes the time that the plan's own profile
-shows, so this needs no database. all takes about seven minutes, with --time-scale 0.1 about
+shows, so this needs no database. With --prometheus the alert of the fault in d must fire there,
+and end: docs/ci.md says how Prometheus learns of the server. all takes about seven minutes, with --time-scale 0.1 about
 one. To test a real server, give a scenario to 'tomehub loadtest run --target'.
 
 Exit code 0 when all checks passed, 3 when one failed, 4 when it cannot be judged (the machine
@@ -49,17 +51,19 @@ was too busy, or it was interrupted). Ctrl-C ends it and reports what was seen.`
 		Example: `  tomehub loadtest checkpoint all
   tomehub loadtest checkpoint all --time-scale 0.1 --quiet --out checkpoints.json
   tomehub loadtest checkpoint all --time-scale 0.1 --html checkpoints.html
-  tomehub loadtest checkpoint a b --format markdown`,
+  tomehub loadtest checkpoint a b --format markdown
+  tomehub loadtest checkpoint d --prometheus http://127.0.0.1:9090 --prometheus-targets /etc/prometheus/loadtest/server.json`,
 		Args: checkpointArgs,
 	}
 	s := &settings{flags: cmd.Flags()}
 	c.addFiles(s)
+	c.prometheus.add(s, "the servers that are started")
 	s.add(choiceValue{&c.format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
 	cmd.Flags().Float64Var(&c.timeScale, "time-scale", c.timeScale, "multiply every time, the server's too, by this; the report says so")
 	cmd.Flags().Uint64Var(&c.seed, "seed", c.seed, "start of the random choices; the same seed makes the same ones")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		err := a.load(cmd, s, nil)
+		err := errors.Join(a.load(cmd, s, nil), c.prometheus.validate(true))
 		if !(c.timeScale >= 0.01 && c.timeScale <= 1) {
 			err = errors.Join(err, fmt.Errorf("--time-scale is %v: want 0.01 to 1", c.timeScale))
 		}
@@ -97,7 +101,7 @@ func chosenCheckpoints(names []string) []string {
 }
 
 func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names []string) error {
-	if err := c.checkFiles(); err != nil {
+	if err := errors.Join(c.checkFiles(), c.prometheus.check()); err != nil {
 		return err
 	}
 	var list []*loadtest.Scenario
@@ -110,7 +114,7 @@ func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names [
 	}
 	progress, endProgress := a.checkpointProgress(c.quiet)
 	result, err := loadtest.RunCheckpoints(ctx, loadtest.CheckpointConfig{
-		Scenarios: list, Start: a.startHost, TimeScale: c.timeScale, Seed: c.seed, Version: buildVersion(),
+		Scenarios: list, Start: a.hosts(&c.prometheus), PrometheusURL: c.prometheus.url, TimeScale: c.timeScale, Seed: c.seed, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, TopStatements: topStatements,
 	})
 	endProgress()
@@ -125,13 +129,21 @@ func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names [
 	return errOf(result.Verdict)
 }
 
-// startHost starts this program as the server of one checkpoint.
-func (a *app) startHost(ctx context.Context, sc *loadtest.Scenario, timeScale float64) (*loadtest.Host, error) {
-	spawned, err := a.spawn(ctx, sc, timeScale)
-	if err != nil {
-		return nil, err
+// hosts starts this program as the server of one checkpoint after the other, and tells a Prometheus of each.
+func (a *app) hosts(p *prometheusSettings) func(context.Context, *loadtest.Scenario, float64) (*loadtest.Host, error) {
+	return func(ctx context.Context, sc *loadtest.Scenario, timeScale float64) (*loadtest.Host, error) {
+		spawned, err := a.spawn(ctx, sc, timeScale)
+		if err != nil {
+			return nil, err
+		}
+		retract, err := p.announce(spawned.AdminURL)
+		if err != nil {
+			return nil, errors.Join(err, spawned.Stop(context.WithoutCancel(ctx)))
+		}
+		return &loadtest.Host{Target: spawned.PublicURL, Admin: spawned.AdminURL, Stop: func(ctx context.Context) error {
+			return errors.Join(retract(), spawned.Stop(ctx))
+		}}, nil
 	}
-	return &loadtest.Host{Target: spawned.PublicURL, Admin: spawned.AdminURL, Stop: spawned.Stop}, nil
 }
 
 // checkpointProgress draws the checkpoint that runs, and wipes the one before.

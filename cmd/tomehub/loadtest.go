@@ -50,7 +50,7 @@ type loadtestSettings struct {
 	target, admin string
 	delivery
 	vegetaOut    string
-	prometheus   string
+	prometheus   prometheusSettings
 	spawn, quiet bool
 	timeScale    float64
 	duration     time.Duration
@@ -79,6 +79,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
   tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --format junit > junit.xml
   tomehub loadtest run my-scenario.yaml --target http://127.0.0.1:8080 --baseline result.json
   tomehub loadtest run checkpoint-d --target http://127.0.0.1:5001 --admin http://127.0.0.1:5002 --prometheus http://127.0.0.1:9090
+  tomehub loadtest run checkpoint-d --spawn --prometheus http://127.0.0.1:9090 --prometheus-targets /etc/prometheus/loadtest/server.json
   tomehub loadtest run checkpoint-c --spawn --html report.html
   tomehub loadtest run checkpoint-c --spawn --quiet --out-dir loadtest-result`,
 		Args: oneArg("a scenario"),
@@ -86,7 +87,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 	s := &settings{flags: cmd.Flags()}
 	s.add(textValue{&c.target}, "target", "TOMEHUB_TARGET", "URL of the server to send the users to")
 	s.add(textValue{&c.admin}, "admin", "TOMEHUB_LOADTEST_ADMIN", "URL of the target's admin listener, which tells requests and statements as the server counts them")
-	s.add(textValue{&c.prometheus}, "prometheus", "TOMEHUB_LOADTEST_PROMETHEUS", "URL of a Prometheus that reads the target's admin listener: the alerts of the scenario's faults must fire there, and end")
+	c.prometheus.add(s, "the server's admin listener")
 	c.addAll(s)
 	s.add(textValue{&c.vegetaOut}, "vegeta-out", "TOMEHUB_LOADTEST_VEGETA_OUT", "file to write each measured request to as a result of vegeta, for 'vegeta report' and its kin")
 	s.add(boolValue{&c.quiet}, "quiet", "TOMEHUB_LOADTEST_QUIET", "show no progress")
@@ -123,11 +124,9 @@ func (c *loadtestSettings) validate() error {
 	if u, err := url.Parse(c.admin); c.admin != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		faults = append(faults, errors.New("--admin is no URL such as http://127.0.0.1:5002"))
 	}
-	if u, err := url.Parse(c.prometheus); c.prometheus != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		faults = append(faults, errors.New("--prometheus is no URL such as http://127.0.0.1:9090"))
-	}
-	if c.prometheus != "" && c.admin == "" {
-		faults = append(faults, errors.New("--prometheus goes with --target and --admin: Prometheus must read the admin listener of the server, and one that --spawn starts is new to it"))
+	faults = append(faults, c.prometheus.validate(c.spawn))
+	if c.prometheus.url != "" && !c.spawn && c.admin == "" {
+		faults = append(faults, errors.New("--prometheus goes with --admin: Prometheus must read that listener of the server"))
 	}
 	if c.admin != "" && c.spawn {
 		faults = append(faults, errors.New("--admin goes with --target: the admin listener of a server that --spawn starts is known"))
@@ -160,7 +159,7 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	if err := c.checkAll(); err != nil {
+	if err := errors.Join(c.checkAll(), c.prometheus.check()); err != nil {
 		return err
 	}
 	ran := false
@@ -186,12 +185,17 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 			err = errors.Join(err, spawned.Stop(stopCtx))
 		}()
 		target, admin = spawned.PublicURL, spawned.AdminURL
+		retract, announceErr := c.prometheus.announce(admin)
+		if announceErr != nil {
+			return announceErr
+		}
+		defer func() { err = errors.Join(err, retract()) }()
 	}
 	progress, endProgress := a.loadtestProgress(c.quiet, sc.Name)
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),
-		Shared: c.spawn, Worker: c.share, Vegeta: vegetaOut, PrometheusURL: c.prometheus,
+		Shared: c.spawn, Worker: c.share, Vegeta: vegetaOut, PrometheusURL: c.prometheus.url,
 	})
 	endProgress()
 	if ran = err == nil; !ran {
