@@ -150,7 +150,11 @@ func (s *Server) recover(c *gin.Context) {
 		}
 		x := exchangeOf(c)
 		x.route.panics.Add(1)
-		s.log.Error("handler panicked", "request_id", x.id, "trace_id", x.span.TraceID(), "route", x.route.name(), "panic", p, "stack", string(debug.Stack()))
+		log := s.log
+		if x.span != nil {
+			log = log.With("trace_id", x.span.TraceID())
+		}
+		log.Error("handler panicked", "request_id", x.id, "route", x.route.name(), "panic", p, "stack", string(debug.Stack()))
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler)
 		}

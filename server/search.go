@@ -29,7 +29,9 @@ func (s *Server) search(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	exchangeOf(c).found(result)
+	if s.deps.Tracer != nil {
+		exchangeOf(c).found(result)
+	}
 	if req.answer {
 		s.searchAnswered(c, req, result)
 		return

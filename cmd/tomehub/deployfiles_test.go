@@ -15,7 +15,7 @@ import (
 )
 
 // leaves is the longest time that a server takes to leave after SIGTERM, without --shutdown-delay, by its defaults.
-const leaves = 2500*time.Millisecond + 25*time.Second
+const leaves = 2500*time.Millisecond + 25*time.Second + 2*time.Second // the last of the traces
 
 // readDeploy reads a file of deploy/.
 func readDeploy(t *testing.T, name string) string {
