@@ -109,7 +109,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		s.answer(c, r.status, limitBody{Error: "Rate limit exceeded", Detail: r.detail, RetryAfter: retry})
 		return
 	}
-	s.answer(c, r.status, errorBody{Error: r.code, Detail: r.detail, RequestID: x.id})
+	s.answer(c, r.status, errorBody{Error: r.code, Detail: r.detail, RequestID: x.named.ID})
 }
 
 var errPanicked = errors.New("handler panicked")

@@ -21,12 +21,11 @@ import (
 // is not pooled: a search that others joined may count statements in db after its own client has left.
 type exchange struct {
 	requestContext
-	id    string
 	start time.Time
 	route *routeStats
 	conn  *conn // nil when the server does not own the connection
 	db    store.RequestStats
-	named store.Request // what the store knows of it: db and id
+	named store.Request // what the store knows of it: db, and its id
 
 	client string // key of the client's address
 	owner  string // who the caller is; "" is the shared library alone
@@ -92,10 +91,10 @@ const (
 func (s *Server) begin(route *routeStats) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		r := c.Request
-		x := &exchange{id: requestID(r.Header), start: time.Now(), route: route}
+		x := &exchange{start: time.Now(), route: route}
 		x.requestContext = requestContext{parent: r.Context(), deadline: x.start.Add(route.timeout)}
 		defer x.stop()
-		x.named = store.Request{Stats: &x.db, ID: x.id}
+		x.named = store.Request{Stats: &x.db, ID: requestID(r.Header)}
 		if s.deps.Tracer != nil {
 			s.beginSpan(r, x)
 		}
@@ -104,7 +103,7 @@ func (s *Server) begin(route *routeStats) gin.HandlerFunc {
 			x.conn.fields, x.conn.body = x.conn.fields[:0], 0
 		}
 		h := c.Writer.Header()
-		x.field(h, "X-Request-Id", x.id)
+		x.field(h, "X-Request-Id", x.named.ID)
 		x.field(h, "X-Content-Type-Options", noSniff)
 		x.field(h, "Cache-Control", noStore)
 		x.field(h, "Content-Security-Policy", closedPolicy)
@@ -128,7 +127,7 @@ func (s *Server) end(c *gin.Context, x *exchange) {
 	x.route.inFlight.Add(-1)
 	x.route.count(status, elapsed, &x.db)
 	if m := x.route.metrics; m != nil {
-		m.count(c.Request.Method, status, elapsed, x.db.Statements.Load(), x.id)
+		m.count(c.Request.Method, status, elapsed, x.db.Statements.Load(), x.named.ID)
 	}
 	if x.span != nil {
 		x.endSpan(status)
@@ -154,7 +153,7 @@ func (s *Server) recover(c *gin.Context) {
 		if x.span != nil {
 			log = log.With("trace_id", x.span.TraceID())
 		}
-		log.Error("handler panicked", "request_id", x.id, "route", x.route.name(), "panic", p, "stack", string(debug.Stack()))
+		log.Error("handler panicked", "request_id", x.named.ID, "route", x.route.name(), "panic", p, "stack", string(debug.Stack()))
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler)
 		}
@@ -187,7 +186,7 @@ func (s *Server) logExchange(c *gin.Context, x *exchange, status int, elapsed ti
 		}
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", x.id),
+		slog.String("request_id", x.named.ID),
 		slog.String("route", x.route.name()),
 		slog.Int("status", status),
 		slog.Float64("elapsed_ms", float64(elapsed.Microseconds())/1000),

@@ -34,11 +34,10 @@ func (s *Server) beginSpan(r *http.Request, x *exchange) {
 		name += " " + x.route.path
 	}
 	x.span = s.deps.Tracer.Root(name, trace.Server, x.start, r.Header)
-	x.named.Trace = x.span.TraceID()
 	if !x.span.Recorded() {
 		return
 	}
-	x.span.Set(trace.String("http.request.method", method), trace.String("url.scheme", "http"), trace.String("tomehub.request_id", x.id))
+	x.span.Set(trace.String("http.request.method", method), trace.String("url.scheme", "http"), trace.String("tomehub.request_id", x.named.ID))
 	if known {
 		x.span.Set(trace.String("http.route", x.route.path))
 	}

@@ -144,7 +144,7 @@ func (s *Server) endFailed(c *gin.Context, out *outlet, err error) {
 			if r.status >= http.StatusInternalServerError {
 				x.err = err
 			}
-			if out.record(errorRecord{streamError, errorBody{Error: r.code, Detail: r.detail, RequestID: x.id}}) == nil {
+			if out.record(errorRecord{streamError, errorBody{Error: r.code, Detail: r.detail, RequestID: x.named.ID}}) == nil {
 				s.streams.counts.failed.Add(1)
 				out.whole()
 				return

@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"server/lab":                   {"internal/pool", "server/memory"},
 	"server/library/demo":          {},
 	"server/library/extract":       {},
-	"server/store":                 {"internal/pool", "server/words"},
+	"server/store":                 {"internal/pool", "server/trace", "server/words"},
 	"server/store/storetest":       {"server/store"},
 	"internal/gate":                {},
 	"internal/oracletest/tomedata": {"internal/oracletest"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tomehub/tomehub/internal/pool"
+	"github.com/tomehub/tomehub/server/trace"
 )
 
 // RequestStats counts what one request did in the database.
@@ -23,7 +24,6 @@ type RequestStats struct {
 type Request struct {
 	Stats *RequestStats // where its statements are counted, or nil
 	ID    string        // under which slow ones are logged, or ""
-	Trace string        // likewise: the id of its trace, or ""
 }
 
 type requestKey struct{}
@@ -85,8 +85,8 @@ func (t *tracer) end(ctx context.Context, st *statement, elapsed, waited time.Du
 	if r != nil && r.ID != "" {
 		attrs = append(attrs, slog.String("request_id", r.ID))
 	}
-	if r != nil && r.Trace != "" {
-		attrs = append(attrs, slog.String("trace_id", r.Trace))
+	if id := trace.From(ctx).TraceID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
