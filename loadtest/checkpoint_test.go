@@ -121,6 +121,10 @@ func TestCheckpointConfig(t *testing.T) {
 	f(CheckpointConfig{Scenarios: shipped, Start: start, TimeScale: 2}, "time scale 2 must be from 0.01 to 1")
 	f(CheckpointConfig{Scenarios: []*Scenario{mustParse(t, "users: {count: 1}"+oneStep)}, Start: start}, "has no server with phase and lab")
 	f(CheckpointConfig{Scenarios: shipped, Start: start}, "run checkpoint-before: no room")
+	started := func(context.Context, *Scenario, float64) (*Host, error) {
+		return &Host{Target: "http://127.0.0.1:1", Admin: "http://127.0.0.1:1", Stop: func(context.Context) error { return nil }}, nil
+	}
+	f(CheckpointConfig{Scenarios: shipped, Start: started, PrometheusURL: "foo"}, `Prometheus "foo" must be a URL`)
 }
 
 // Interrupted before a server was there: a result that says so, and no error.

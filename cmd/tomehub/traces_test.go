@@ -180,7 +180,7 @@ func TestServeSendsTraces(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if names["GET /api/search"] != 2 || names["search_page"] != 1 || names["acquire read"] == 0 || service != "books" || token != "Bearer s3cr3t" {
+	if names["GET /api/search"] != 2 || names["search_page"] != 1 || names["acquire read"] == 0 || names["cache content"] != 2 || service != "books" || token != "Bearer s3cr3t" {
 		t.Errorf("%v of %q with %q", names, service, token)
 	}
 	if bytes.Contains(s.stderr.Bytes(), []byte("s3cr3t")) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +37,7 @@ func (s toldSpan) attr(key string) string {
 }
 
 // traced runs do with a tracer in a bubble, on a library whose statements have spans, and returns them all.
-func traced(t *testing.T, do func(t *testing.T, l *Library, st *fakeStore, root func() context.Context)) (told []toldSpan) {
+func traced(t *testing.T, do func(t *testing.T, l *Library, st *fakeStore, root func(http.Header) context.Context)) (told []toldSpan) {
 	t.Helper()
 	cfg := cached
 	cfg.Traced = true
@@ -53,9 +55,9 @@ func traced(t *testing.T, do func(t *testing.T, l *Library, st *fakeStore, root 
 			return nil
 		}
 		n := 0
-		do(t, l, st, func() context.Context {
+		do(t, l, st, func(h http.Header) context.Context {
 			n++
-			return trace.With(t.Context(), tracer.Root(fmt.Sprint("request ", n), trace.Server, time.Now(), nil))
+			return trace.With(t.Context(), tracer.Root(fmt.Sprint("request ", n), trace.Server, time.Now(), h))
 		})
 		cancel()
 		running.Wait()
@@ -77,11 +79,11 @@ func traced(t *testing.T, do func(t *testing.T, l *Library, st *fakeStore, root 
 
 // Of those who join one search, the first has the statement below its look, and the others a link to that look.
 func TestSpansOfJoinedSearches(t *testing.T) {
-	told := traced(t, func(t *testing.T, l *Library, st *fakeStore, root func() context.Context) {
+	told := traced(t, func(t *testing.T, l *Library, st *fakeStore, root func(http.Header) context.Context) {
 		release := stopAt(st, "search_page")
 		var all sync.WaitGroup
 		for range 5 {
-			ctx := root()
+			ctx := root(nil)
 			all.Go(func() {
 				if _, err := l.Search(ctx, store.Scope{}, ask("being")); err != nil {
 					t.Error(err)
@@ -115,11 +117,11 @@ func TestSpansOfJoinedSearches(t *testing.T) {
 
 // Of two batches at the same time, the second loads what the first does not, and links to it for the rest.
 func TestSpansOfJoinedBatches(t *testing.T) {
-	told := traced(t, func(t *testing.T, l *Library, st *fakeStore, root func() context.Context) {
+	told := traced(t, func(t *testing.T, l *Library, st *fakeStore, root func(http.Header) context.Context) {
 		release := stopAt(st, "passages")
 		var all sync.WaitGroup
 		for _, ids := range [][]int64{{1, 2, 3}, {2, 3, 4}} {
-			ctx := root()
+			ctx := root(nil)
 			all.Go(func() {
 				if _, _, err := l.Batch(ctx, store.Scope{}, ids); err != nil {
 					t.Error(err)
@@ -145,10 +147,10 @@ func TestSpansOfJoinedBatches(t *testing.T) {
 
 // One that is not recorded leads nobody, and one that is recorded may follow it.
 func TestSpansOfUnrecordedLeader(t *testing.T) {
-	told := traced(t, func(t *testing.T, l *Library, st *fakeStore, root func() context.Context) {
+	told := traced(t, func(t *testing.T, l *Library, st *fakeStore, root func(http.Header) context.Context) {
 		release := stopAt(st, "search_page")
 		var all sync.WaitGroup
-		for _, ctx := range []context.Context{t.Context(), root()} {
+		for _, ctx := range []context.Context{root(http.Header{"Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}}), root(nil)} {
 			all.Go(func() { mustSearchIn(ctx, t, l) })
 			synctest.Wait()
 		}
@@ -162,6 +164,26 @@ func TestSpansOfUnrecordedLeader(t *testing.T) {
 	}
 	if len(told) < 2 {
 		t.Errorf("%+v", told)
+	}
+}
+
+// A leader that is not recorded leads nobody either when its load begins while another waits already.
+func TestUnrecordedLeaderIsNoLink(t *testing.T) {
+	cfg := cached
+	cfg.Traced = true
+	l := openFake(t, newFakeStore(1), cfg)
+	tracer, err := trace.New(trace.DefaultConfig(), trace.NewConsole(io.Discard, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := []key{{text: "k"}}
+	for flags, want := range map[string]int{"00": 0, "01": 1} {
+		root := tracer.Root("r", trace.Server, time.Now(), http.Header{"Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-" + flags}})
+		l.cache.flights.enter(keys)
+		l.cache.leads(trace.With(t.Context(), root), keys[0])
+		if got := l.cache.flights.leave(keys); len(got) != want {
+			t.Errorf("flags %s: leaders %v", flags, got)
+		}
 	}
 }
 

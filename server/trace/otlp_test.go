@@ -136,6 +136,7 @@ func TestExportIsRepeated(t *testing.T) {
 	f([]answer{{status: 503, retryAfter: "3600"}}, 0, true, "", "too late for this batch")
 	f([]answer{{err: errors.New("connection refused")}, {status: 200}}, 0, false, "1", "it starts just now")
 	f([]answer{{status: 503}}, 0, true, "1 2 …", "until the time is over, which is 10 s")
+	f([]answer{{err: errors.New("connection refused")}}, 0, true, "1 2 …", "nobody there; the client's error names the address")
 	f([]answer{{status: 400}}, 0, true, "", "it will not take that")
 	f([]answer{{status: 302}}, 0, true, "", "redirects are not followed")
 }
