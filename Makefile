@@ -3,7 +3,7 @@ GO      ?= go
 PKG     := ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test race lint bench bench-large bench-http bench-peers faults oracle live docs ci clean
+.PHONY: help build test race slow lint bench bench-large bench-http bench-peers faults oracle live docs ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ race: ## the tests under the race detector
 
 lint: ## go vet, gofmt, staticcheck
 	$(GO) vet $(PKG)
-	@test -z "$$(gofmt -l cmd internal loadtest profiler reports scenarios server)" || { gofmt -l cmd internal loadtest profiler reports scenarios server; exit 1; }
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKG)
 
 bench: ## benchmarks that take minutes at most, as a table

@@ -64,7 +64,7 @@ func (s *Server) AdminHandler() http.Handler {
 			Detail: "the admin listener has GET /metrics, /statements, /routes, /limits, /ingests, /circuit-breakers, /memory, /health and /debug/pprof/, GET and PUT /loglevel"})
 	})
 	// A page in the operator's browser must not change the log level.
-	return http.NewCrossOriginProtection().Handler(mux)
+	return s.onlyLocalHosts(http.NewCrossOriginProtection().Handler(mux))
 }
 
 func (s *Server) adminAnswer(w http.ResponseWriter, status int, v any) {

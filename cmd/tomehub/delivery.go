@@ -24,12 +24,9 @@ func (d *delivery) addAll(s *settings) {
 	s.add(textValue{&d.history}, "history", "TOMEHUB_LOADTEST_HISTORY", "directory that keeps a summary of each run; the report shows the trend of the last 20 like it")
 }
 
-// checkAll finds out before a long run whether all can be written.
-func (d *delivery) checkAll() error {
-	faults := []error{d.checkFiles()}
-	if d.metrics != "" {
-		faults = append(faults, checkFile("--prometheus-out", d.metrics))
-	}
+// checkAll finds out before a long run whether all, and these files beside it, can be written.
+func (d *delivery) checkAll(more ...namedFile) error {
+	faults := []error{d.checkFiles(append(more, namedFile{"--prometheus-out", d.metrics})...)}
 	if d.history != "" {
 		if _, err := loadtest.OpenHistory(d.history); err != nil {
 			faults = append(faults, usageError{fmt.Errorf("--history: %w", err)})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,23 +18,32 @@ import (
 const maxHealthAnswer = 64 << 10
 
 func (a *app) newHealthCommand() *cobra.Command {
-	target, ready, timeout := "http://127.0.0.1:5001", false, 4*time.Second
+	target, listen, ready, timeout := "", "127.0.0.1:5001", false, 4*time.Second
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running server whether it is well",
 		Long: `Ask a running server whether it is well, for health checks of containers, where there is no curl.
 Its answer is printed. Exit code 0 when it answers that it is alive, or with --ready that it takes
-requests; 1 when it does not.`,
+requests; 1 when it does not. Without --target it asks on this machine, at the port on which the
+server of the same environment listens (--listen).`,
 		Example: `  tomehub health
   tomehub health --ready --target http://127.0.0.1:5001`,
 		Args: noArgs,
 	}
 	s := &settings{flags: cmd.Flags()}
-	s.add(textValue{&target}, "target", "TOMEHUB_TARGET", "URL of the server")
+	s.add(textValue{&target}, "target", "TOMEHUB_TARGET", "URL of the server; empty asks on this machine, see --listen")
+	s.add(textValue{&listen}, "listen", "TOMEHUB_LISTEN", "address on which the server of this machine listens")
 	cmd.Flags().BoolVar(&ready, "ready", false, "ask whether it takes requests, not only whether it is alive")
 	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "longest wait for the answer")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		err := a.load(cmd, s, nil)
+		if target == "" {
+			_, port, splitErr := net.SplitHostPort(listen)
+			if splitErr != nil || port == "0" {
+				err = errors.Join(err, fmt.Errorf("--listen %s: want an address with the port on which the server listens, or --target", listen))
+			}
+			target = "http://" + net.JoinHostPort("127.0.0.1", port)
+		}
 		if u, parseErr := url.Parse(target); parseErr != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			err = errors.Join(err, errors.New("--target is no URL such as http://127.0.0.1:5001"))
 		}

@@ -28,6 +28,9 @@ func TestHealthCommand(t *testing.T) {
 	f(exitOK, `{"status":"/api/health/live"}`, "--target", draining.URL)
 	f(exitError, "answers 503", "--target", draining.URL+"/", "--ready") // alive, and takes nobody
 	f(exitError, "--target", "--target", gone.URL)
+	port := draining.URL[strings.LastIndex(draining.URL, ":"):]
+	f(exitOK, `{"status":"/api/health/live"}`, "--listen", "0.0.0.0"+port)
+	f(exitUsage, "--listen 127.0.0.1:0", "--listen", "127.0.0.1:0")
 	f(exitUsage, "--target is no URL", "--target", "5001")
 	f(exitUsage, "--timeout is 0s", "--target", gone.URL, "--timeout", "0s")
 }

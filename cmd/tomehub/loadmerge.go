@@ -107,7 +107,7 @@ JSON or CSV). What a file is, is told by its first bytes. It exits with 0 whatev
 	s.add(choiceValue{&format, reportFormats()}, "format", "TOMEHUB_LOADTEST_FORMAT", "how the report is written to standard output")
 	s.add(textValue{&metrics}, "prometheus-out", "TOMEHUB_LOADTEST_PROMETHEUS_OUT", "file to write the result's figures to as metrics of Prometheus")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := a.load(cmd, s, nil); err != nil {
+		if err := errors.Join(a.load(cmd, s, nil), checkNamed([]namedFile{{"--prometheus-out", metrics}})); err != nil {
 			return err
 		}
 		result, err := readSaved(args[0])

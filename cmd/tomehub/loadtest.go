@@ -159,7 +159,7 @@ func findScenario(name string) (*loadtest.Scenario, error) {
 }
 
 func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest.Scenario) (err error) {
-	if err := errors.Join(c.checkAll(), c.prometheus.check()); err != nil {
+	if err := errors.Join(c.checkAll(namedFile{"--vegeta-out", c.vegetaOut}), c.prometheus.check()); err != nil {
 		return err
 	}
 	ran := false

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -62,11 +63,42 @@ func checkFile(flag, path string) error {
 	return nil
 }
 
+// A namedFile is a file to write, and the flag that names it.
+type namedFile struct{ flag, path string }
+
+// checkNamed is checkFile for each of these but the empty ones, and refuses two flags that name one file, of which the later would
+// destroy what the earlier left.
+func checkNamed(files []namedFile) error {
+	var faults []error
+	flags := map[string]string{}
+	for _, f := range files {
+		if f.path == "" {
+			continue
+		}
+		faults = append(faults, checkFile(f.flag, f.path))
+		if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() {
+			continue // a pipe or a terminal may take two
+		}
+		real := f.path
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(real)); err == nil {
+			real = filepath.Join(dir, filepath.Base(real))
+		}
+		if whole, err := filepath.Abs(real); err == nil {
+			real = whole
+		}
+		if first := flags[real]; first != "" {
+			faults = append(faults, usageError{fmt.Errorf("%s and %s name the same file, %s", first, f.flag, f.path)})
+		}
+		flags[real] = f.flag
+	}
+	return errors.Join(faults...)
+}
+
 // openBeside makes an empty file in the directory of path, under a name of its own. The mode is subject to the umask.
 func openBeside(path string, mode os.FileMode) (*os.File, error) {
 	dir, name := filepath.Split(path)
 	if info, err := os.Stat(filepath.Clean(dir)); dir != "" && (err != nil || !info.IsDir()) {
 		return nil, fmt.Errorf("%s: no directory %s", path, dir)
 	}
-	return os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%s.%d.tmp", name, os.Getpid())), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	return os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%s.%d-%08x.tmp", name, os.Getpid(), rand.Uint32())), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 }

@@ -28,24 +28,18 @@ func (f *resultFiles) addFiles(s *settings) {
 	s.add(textValue{&f.dir}, "out-dir", "TOMEHUB_LOADTEST_OUT_DIR", "directory for result.json, report.html, report.csv, summary.md and junit.xml; it is made")
 }
 
-// checkFiles finds out before a long run whether its files can be written.
-func (f *resultFiles) checkFiles() error {
-	var faults []error
-	if f.out != "" {
-		faults = append(faults, checkFile("--out", f.out))
-	}
-	if f.html != "" {
-		faults = append(faults, checkFile("--html", f.html))
-	}
+// checkFiles finds out before a long run whether its files, and these beside them, can be written.
+func (f *resultFiles) checkFiles(more ...namedFile) error {
+	files := append([]namedFile{{"--out", f.out}, {"--html", f.html}}, more...)
 	if f.dir != "" {
 		if err := os.MkdirAll(f.dir, 0o777); err != nil {
-			return errors.Join(append(faults, usageError{fmt.Errorf("make the directory for the result (--out-dir): %w", err)})...)
+			return errors.Join(checkNamed(files), usageError{fmt.Errorf("make the directory for the result (--out-dir): %w", err)})
 		}
 		for _, name := range f.names() {
-			faults = append(faults, checkFile("--out-dir", name))
+			files = append(files, namedFile{"--out-dir", name})
 		}
 	}
-	return errors.Join(faults...)
+	return checkNamed(files)
 }
 
 // names are the paths of all files in the directory.
