@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -44,9 +43,7 @@ server of the same environment listens (--listen).`,
 			}
 			target = "http://" + net.JoinHostPort("127.0.0.1", port)
 		}
-		if u, parseErr := url.Parse(target); parseErr != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			err = errors.Join(err, errors.New("--target is no URL such as http://127.0.0.1:5001"))
-		}
+		err = errors.Join(err, checkURL("--target", target, "http://127.0.0.1:5001"))
 		if timeout <= 0 {
 			err = errors.Join(err, fmt.Errorf("--timeout is %v: want more than 0", timeout))
 		}

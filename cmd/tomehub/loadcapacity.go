@@ -67,11 +67,8 @@ carried, 4 when it cannot be told. Ctrl-C ends it and reports what is known.`,
 	f.Uint64Var(&c.server.seed, "seed", c.server.seed, "start of the random choices; the same seed makes the same ones")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		sc, err := findScenario(args[0])
-		if err := errors.Join(err, a.load(cmd, s, nil), c.server.validate(), c.objectives()); err != nil {
+		if err := errors.Join(err, a.load(cmd, s, nil), c.server.validate(), c.objectives(), c.server.checkScale(sc)); err != nil {
 			return usageError{err}
-		}
-		if c.server.spawn && c.server.timeScale > 1 {
-			return usageError{fmt.Errorf("--time-scale is %v: want at most 1 with --spawn", c.server.timeScale)}
 		}
 		c.search.Scenario = sc
 		if err := c.search.Validate(); err != nil {

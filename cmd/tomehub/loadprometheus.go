@@ -24,10 +24,7 @@ func (p *prometheusSettings) add(s *settings, whose string) {
 
 // validate reports every fault, joined. spawned says that the server is started for the test.
 func (p *prometheusSettings) validate(spawned bool) error {
-	var faults []error
-	if u, err := url.Parse(p.url); p.url != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		faults = append(faults, errors.New("--prometheus is no URL such as http://127.0.0.1:9090"))
-	}
+	faults := []error{checkURL("--prometheus", p.url, "http://127.0.0.1:9090")}
 	switch {
 	case p.targets == "" && p.url != "" && spawned:
 		faults = append(faults, errors.New("--prometheus needs --prometheus-targets for a server that is started here: Prometheus must learn of it (see docs/ci.md)"))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,10 +101,7 @@ generator was the bottleneck, or too little was seen). Ctrl-C ends it and report
 		if err == nil {
 			err = c.baseline.load(sc.Name)
 		}
-		if err == nil && c.spawn && sc.Server.Lab != nil && c.timeScale > 1 {
-			err = fmt.Errorf("--time-scale is %v: the lab of this scenario's server only shrinks its times, want at most 1 with --spawn", c.timeScale)
-		}
-		if err := errors.Join(err, a.load(cmd, s, nil), c.validate()); err != nil {
+		if err := errors.Join(err, a.load(cmd, s, nil), c.validate(), c.checkScale(sc)); err != nil {
 			return usageError{err}
 		}
 		return a.runLoadtest(cmd.Context(), &c, sc)
@@ -118,12 +114,7 @@ func (c *loadtestSettings) validate() error {
 	if (c.target == "") == !c.spawn {
 		faults = append(faults, errors.New("want a server: either --target URL or --spawn"))
 	}
-	if u, err := url.Parse(c.target); c.target != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		faults = append(faults, errors.New("--target is no URL such as http://127.0.0.1:5001"))
-	}
-	if u, err := url.Parse(c.admin); c.admin != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		faults = append(faults, errors.New("--admin is no URL such as http://127.0.0.1:5002"))
-	}
+	faults = append(faults, checkURL("--target", c.target, "http://127.0.0.1:5001"), checkURL("--admin", c.admin, "http://127.0.0.1:5002"))
 	faults = append(faults, c.prometheus.validate(c.spawn))
 	if c.prometheus.url != "" && !c.spawn && c.admin == "" {
 		faults = append(faults, errors.New("--prometheus goes with --admin: Prometheus must read that listener of the server"))
@@ -144,6 +135,14 @@ func (c *loadtestSettings) validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// checkScale refuses a time scale that the server of a scenario, nil when there is none, cannot follow.
+func (c *loadtestSettings) checkScale(sc *loadtest.Scenario) error {
+	if sc == nil || !c.spawn || sc.Server.Lab == nil || c.timeScale <= 1 {
+		return nil
+	}
+	return fmt.Errorf("--time-scale is %v: the lab of this scenario's server only shrinks its times, want at most 1 with --spawn", c.timeScale)
 }
 
 // findScenario takes a path to a file (it has a slash or ends in .yaml), or the name of a scenario that comes with us.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -71,11 +70,7 @@ func (c *verifySettings) validate() error {
 			faults = append(faults, fmt.Errorf("--phase %q is none: want some of A, B, C, D", p))
 		}
 	}
-	for name, value := range map[string]string{"--target": c.target, "--admin": c.admin} {
-		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-			faults = append(faults, fmt.Errorf("%s is no URL such as http://127.0.0.1:5001", name))
-		}
-	}
+	faults = append(faults, checkURL("--target", c.target, "http://127.0.0.1:5001"), checkURL("--admin", c.admin, "http://127.0.0.1:5002"))
 	if c.admin != "" && c.target == "" {
 		faults = append(faults, errors.New("--admin goes with --target: the admin listeners of servers started here are known"))
 	}
