@@ -3,8 +3,8 @@
 import {share, percent, count, seconds, milliseconds, megabytes} from './rules.js';
 
 const none = '–';
-const perSecond = r => r >= 100 ? count(r) : r.toFixed(1);
-const bytes = n => megabytes(n / 1048576);
+export const perSecond = r => r >= 100 ? count(r) : r.toFixed(1);
+const small = mb => mb < 10 ? mb.toFixed(1) : count(mb);
 
 // cards returns them in the order of the page.
 export function cards(v) {
@@ -19,7 +19,7 @@ function requests(v) {
 
 function times(v) {
   const now = v.times(), minute = v.minute.times();
-  return {id: 'times', title: 'Time of an answer, p95', main: now.count ? milliseconds(now.p95) : none, point: now.count ? now.p95 : null,
+  return {id: 'times', title: 'Answer time, p95', main: now.count ? milliseconds(now.p95) : none, point: now.count ? now.p95 : null,
     lines: [['p50', now.count ? milliseconds(now.p50) : none], ['p95 of a minute', minute.count ? milliseconds(minute.p95) : none], ['left out', 'streams, ingests']]};
 }
 
@@ -43,7 +43,7 @@ function cache(v) {
   const c = v.d.cache;
   if (!c || !c.enabled) return {id: 'cache', title: 'Cache', off: true, main: 'off', lines: []};
   const hits = v.grown(x => x.cache.hits), all = hits + v.grown(x => x.cache.misses + x.cache.joined);
-  const lines = [['entries', count(c.entries)], ['size', `${bytes(c.bytes)} of ${bytes(c.max_bytes)}`], ['answered past its time', count(c.stale)]];
+  const lines = [['entries', count(c.entries)], ['size', `${small(c.bytes / 1048576)} of ${megabytes(c.max_bytes / 1048576)}`], ['answered past its time', count(c.stale)]];
   if (c.second_level) lines.push(['second level', c.second_level.up ? 'up' : 'down']);
   return {id: 'cache', title: 'Cache, hit rate', main: all ? percent(hits / all) : none, point: all ? 100 * hits / all : null, top: 100, lines};
 }
@@ -59,14 +59,14 @@ function memory(v) {
   const m = v.d.memory.memory;
   if (!m) return {id: 'memory', title: 'Memory', off: v.d.memory.health === 'off', main: v.d.memory.health, lines: []};
   return {id: 'memory', title: 'Memory', main: percent(m.percent / 100), point: m.percent, top: 100,
-    lines: [['used', `${megabytes(m.used_mb)} of ${megabytes(m.limit_mb)}`], ['of', m.limit_origin], ['this process', megabytes(m.process_rss_mb)], ['critical from', m.critical_threshold + ' %']]};
+    lines: [['used', `${count(m.used_mb)} of ${megabytes(m.limit_mb)}`], ['of', m.limit_origin], ['this process', megabytes(m.process_rss_mb)], ['critical from', m.critical_threshold + ' %']]};
 }
 
 function breakers(v) {
   const all = v.d.circuit_breakers;
   const open = all.filter(b => b.state !== 'closed').length;
   return {id: 'breakers', title: 'Circuit breakers', off: all.length === 0, main: all.length === 0 ? 'off' : open ? `${open} not closed` : 'closed',
-    lines: [...all.map(b => [b.name, `${b.state}, ${b.window_failures} of ${b.window_calls} failed`]), ['database, by ping', v.d.database]]};
+    lines: [...all.map(b => [b.name, b.state + (b.window_failures ? `, ${b.window_failures} failed` : '')]), ['database, by ping', v.d.database]]};
 }
 
 function limits(v) {

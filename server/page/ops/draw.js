@@ -22,13 +22,15 @@ export function banner(level, title, detail) {
   text($('now'), detail);
 }
 
-// findings shows what is wrong, with what mends it.
+// findings shows what is wrong, with what mends it; the first is what the banner says already.
 export function findings(list) {
   const key = JSON.stringify(list);
   if ($('findings').dataset.key === key) return;
   $('findings').dataset.key = key;
-  $('findings').replaceChildren(...list.map(f => {
-    const item = element('li', f.level, element('p', '', element('span', 'level', f.level + ': '), f.what), element('p', '', f.mend));
+  $('findings').replaceChildren(...list.map((f, i) => {
+    const item = element('li', f.level);
+    if (i) item.append(element('p', '', element('span', 'level', f.level + ': '), f.what));
+    item.append(element('p', '', f.mend));
     if (f.runbook) item.append(element('p', 'soft', 'Runbook: ', element('code', '', f.runbook)));
     return item;
   }));
@@ -82,15 +84,16 @@ function lines(list, wanted) {
   wanted.flat().forEach((value, i) => text(list.children[i], value));
 }
 
-// picture draws the last five minutes, now at the right, from 0 to the largest value or the bound, which is a dashed line. Where
-// nothing was heard for a while the line is broken.
+// picture draws what is remembered, a minute at least, now at the right, from 0 to the largest value or the bound, which is a
+// dashed line. Where nothing was heard for a while the line is broken.
 function picture(at, points, top) {
   const most = Math.max(top || 0, ...points.map(([, v]) => v || 0)) * 1.08 || 1;
   const y = v => (39 - 37 * v / most).toFixed(1);
+  const long = Math.max(60e3, ...points.map(([age]) => age));
   let d = '', last = Infinity;
   for (const [age, v] of points) {
     if (v === null) { last = Infinity; continue; }
-    d += `${last - age > 15e3 ? 'M' : 'L'}${(300 - age / 1000).toFixed(1)} ${y(v)}`;
+    d += `${last - age > 15e3 ? 'M' : 'L'}${(300 - 300 * age / long).toFixed(1)} ${y(v)}`;
     last = age;
   }
   at.line.setAttribute('d', d);

@@ -1,7 +1,7 @@
 // The operators' page: asks the server once a second, and says what is wrong. An answer that does not come is said, too, and
 // the figures before it are never shown as if they were of now.
 
-import {judge, percent, milliseconds, seconds} from './rules.js';
+import {judge, milliseconds, seconds} from './rules.js';
 import {History} from './figures.js';
 import * as say from './cards.js';
 import * as draw from './draw.js';
@@ -52,7 +52,7 @@ function take(d) {
 // show draws the state of this moment, with or without a new answer.
 function show() {
   const age = performance.now() - (answered || began);
-  const stale = age > old || !last;
+  const stale = age > old + (document.hidden ? hiddenEvery : 0) || !last;
   document.documentElement.classList.toggle('old', stale || paused);
   if (paused) {
     draw.banner('unknown', 'Paused.', last ? `The figures are from ${clock}, and not live.` : '');
@@ -73,7 +73,7 @@ function wellOrNot() {
   const v = last.v, worst = found[0];
   const rest = found.length > 1 ? ` ${found.length - 1} more below.` : '';
   const t = v.times();
-  const now = `Live, ${clock}: ${v.rate(x => x.requests.total).toFixed(1)} requests/s` + (t.count ? `, 95 % of them within ${milliseconds(t.p95)}` : '') + '.';
+  const now = `Live, ${clock}: ${say.perSecond(v.rate(x => x.requests.total))} requests/s` + (t.count ? `, 95 % of them within ${milliseconds(t.p95)}` : '') + '.';
   if (!worst) draw.banner('ok', 'All is well.', now);
   else draw.banner(worst.level, worst.what, now + rest);
 }

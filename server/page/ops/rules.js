@@ -16,7 +16,7 @@ export function seconds(s) {
 }
 
 // milliseconds shows a time given in ms.
-export const milliseconds = ms => ms < 10 ? ms.toFixed(1) + ' ms' : ms < 1000 ? Math.round(ms) + ' ms' : (ms / 1000).toFixed(1) + ' s';
+export const milliseconds = ms => ms < 0.1 ? '< 0.1 ms' : ms < 10 ? ms.toFixed(1) + ' ms' : ms < 1000 ? Math.round(ms) + ' ms' : (ms / 1000).toFixed(1) + ' s';
 
 // judge returns the findings, the worst first. What it is given is made by figures.js.
 export function judge(v) {
