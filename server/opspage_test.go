@@ -322,7 +322,7 @@ func (o *operator) judges() {
 	f(`d.restarts = {handover: 3}`)
 	f(`d.status = 'draining'`, "warning process…The server is draining.")
 	f(`d.status = 'restarting'; d.memory.restart_requested = true; d.memory.reason = 'a leak'`, "warning process MemoryCritical The server is restarting: a leak.")
-	f(`old.requests.failed = 99; old.requests.total = 99; old.started_at = 'before'`)  // what another process counted
+	f(`old.started_at = 'before'; req.total += 100; req.failed += 100`)                // what another process counted
 	f(`d.connections = 9500; read.shed += 1`, "critical pool read", "warning process") // the worst first
 	o.well()
 }
