@@ -14,6 +14,7 @@ import (
 	"github.com/tomehub/tomehub/server/breaker"
 	"github.com/tomehub/tomehub/server/library"
 	"github.com/tomehub/tomehub/server/limit"
+	"github.com/tomehub/tomehub/server/page"
 	"github.com/tomehub/tomehub/server/store"
 )
 
@@ -39,6 +40,10 @@ func (s *Server) adminServer(work context.Context) *http.Server {
 // AdminHandler returns the operator's routes without a listener, for tests and for embedding.
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
+	operators := page.Ops()
+	mux.Handle("GET /{$}", operators)
+	mux.Handle("GET /page/", operators)
+	mux.HandleFunc("GET /ops", s.adminOps)
 	mux.HandleFunc("GET /metrics", s.adminMetrics)
 	mux.HandleFunc("GET /statements", s.adminStatements)
 	mux.HandleFunc("GET /routes", s.adminRoutes)
@@ -61,7 +66,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.adminAnswer(w, http.StatusNotFound, errorBody{Error: "no_such_route",
-			Detail: "the admin listener has GET /metrics, /statements, /routes, /limits, /ingests, /circuit-breakers, /memory, /health and /debug/pprof/, GET and PUT /loglevel"})
+			Detail: "the admin listener has GET / (a page), /ops, /metrics, /statements, /routes, /limits, /ingests, /circuit-breakers, /memory, /health and /debug/pprof/, GET and PUT /loglevel"})
 	})
 	// A page in the operator's browser must not change the log level.
 	return s.onlyLocalHosts(http.NewCrossOriginProtection().Handler(mux))

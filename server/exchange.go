@@ -126,6 +126,9 @@ func (s *Server) end(c *gin.Context, x *exchange) {
 	elapsed := time.Since(x.start)
 	x.route.inFlight.Add(-1)
 	x.route.count(status, elapsed, &x.db)
+	if x.route.kind != healthKind {
+		s.tally.count(x.route, status, x.code, elapsed)
+	}
 	if m := x.route.metrics; m != nil {
 		m.count(c.Request.Method, status, elapsed, x.db.Statements.Load(), x.named.ID)
 	}

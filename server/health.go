@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -24,6 +25,14 @@ type pinger struct {
 	turn  chan struct{} // holds a token while somebody asks; guards the rest
 	at    time.Time
 	state string
+
+	seen atomic.Pointer[sign] // the same two, for who may not wait; nil before the first
+}
+
+// A sign is what a ping found, and when.
+type sign struct {
+	state string
+	at    time.Time
 }
 
 func newPinger(ping func(context.Context) error) *pinger {
@@ -37,6 +46,7 @@ const (
 	dbOK        = "ok"
 	dbSaturated = "saturated" // up, but every connection is taken and the queue for them is full or slow
 	dbDown      = "down"
+	dbUnknown   = "unknown" // not asked lately; of last alone
 )
 
 // check returns the state of the database, at most probeAge old.
@@ -64,7 +74,16 @@ func (p *pinger) check(ctx context.Context) string {
 		p.state = dbDown
 	}
 	p.at = time.Now()
+	p.seen.Store(&sign{p.state, p.at})
 	return p.state
+}
+
+// last returns what the last ping found, without one of its own.
+func (p *pinger) last() string {
+	if s := p.seen.Load(); s != nil && time.Since(s.at) < 10*probeAge {
+		return s.state
+	}
+	return dbUnknown
 }
 
 type liveness struct {

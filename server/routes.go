@@ -70,6 +70,8 @@ func (s *Server) count(kind, method, path string) *routeStats {
 		r.timeout = s.cfg.IngestTimeout
 	case streamPath:
 		r.timeout = s.cfg.StreamTimeout
+	default:
+		r.timed = kind != "" && kind != healthKind
 	}
 	if s.deps.Metrics != nil {
 		r.metrics = s.deps.Metrics.route(path, method)

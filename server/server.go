@@ -70,6 +70,10 @@ type Deps struct {
 	Statements func() []store.StatementStats
 	Breakers   func() []breaker.Stats // nil: there are none
 
+	// Restarts are the workers that a supervisor has started in place of another, this one's own start among them, by reason;
+	// nil without one. The operators' page shows them.
+	Restarts map[string]int64
+
 	// Metrics are shown at /metrics of the admin listener; nil shows none. They are this server's alone.
 	Metrics *Metrics
 
@@ -124,6 +128,8 @@ type Server struct {
 	handed     atomic.Bool  // the drain is for ErrHandedOver
 	shed       atomic.Int64 // requests refused for want of memory
 	inFlight   flights
+	tally      tally
+	looked     chan struct{} // somebody wants to know how the database is; see watchDatabase
 	streams    *streamSlots
 	conns      atomic.Pointer[listener] // nil before Run
 
@@ -144,7 +150,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, deps: deps, lib: deps.Library, log: deps.Logger, identity: deps.Identity, answerer: deps.Answerer,
-		limits: limits, cors: newCORS(cfg.CORSOrigins), started: time.Now(),
+		limits: limits, cors: newCORS(cfg.CORSOrigins), started: time.Now(), looked: make(chan struct{}, 1),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -218,6 +224,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(work)
 	running.Go(func() { _ = s.limits.limiter.Run(background) }) // returns nil when background ends
+	running.Go(func() { s.watchDatabase(background) })
 	if keeper, ok := s.identity.(interface{ Run(context.Context) error }); ok {
 		running.Go(func() { _ = keeper.Run(background) }) // keeps the keys of tokens fresh; nil likewise
 	}

@@ -16,6 +16,7 @@ type routeStats struct {
 	kind         any           // a string: what the database shows as the kind of its statements
 	timeout      time.Duration // of the work for one request
 	metrics      *routeMetrics // nil without metrics
+	timed        bool          // how long its requests take tells how quick the service is
 
 	inFlight atomic.Int64
 	panics   atomic.Int64

@@ -259,7 +259,7 @@ func (h *house) newServer(a *app, c *serveSettings, k keeper, logger *slog.Logge
 	deps := server.Deps{
 		Library: h.library, Answerer: h.answers, Identity: verifier, Logger: logger, Level: &a.level,
 		Pools: h.pools.Stats, Statements: h.store.Statements,
-		Cache: h.library.CacheStats, Breakers: h.breakers, Metrics: h.metrics, Tracer: h.tracer, Lab: h.lab,
+		Cache: h.library.CacheStats, Breakers: h.breakers, Metrics: h.metrics, Tracer: h.tracer, Lab: h.lab, Restarts: k.restarts,
 		Listener: k.public, AdminListener: k.admin, Succession: k.supervised,
 		Ready: func(public, admin net.Addr) {
 			a.announce(c, k, logger, public, admin)
