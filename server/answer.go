@@ -105,6 +105,9 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if r.closes {
 		h["Connection"] = closeConnection
 	}
+	if x.route.page { // the other routes have them from the beginning
+		h["X-Content-Type-Options"], h["Cache-Control"], h["Content-Security-Policy"] = []string{noSniff}, []string{noStore}, []string{closedPolicy}
+	}
 	if r.status == http.StatusTooManyRequests {
 		s.answer(c, r.status, limitBody{Error: "Rate limit exceeded", Detail: r.detail, RetryAfter: retry})
 		return

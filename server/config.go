@@ -48,6 +48,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For is believed
 	CORSOrigins    []string       // origins whose pages may call the API; "*" is all
 
+	// SearchPage shows people a page at / from which they can search.
+	SearchPage bool
+
 	AccessLog   bool          // log every request
 	SlowRequest time.Duration // without AccessLog, log requests that took at least this; 0 logs none
 }
@@ -83,6 +86,7 @@ func DefaultConfig() Config {
 		RateLimits:        RateLimits{Global: 1000, Search: 100, Ingest: 10},
 		DrainGrace:        2500 * time.Millisecond,
 		DrainTimeout:      25 * time.Second,
+		SearchPage:        true,
 		SlowRequest:       2 * time.Second,
 	}
 }

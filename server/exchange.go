@@ -104,9 +104,11 @@ func (s *Server) begin(route *routeStats) gin.HandlerFunc {
 		}
 		h := c.Writer.Header()
 		x.field(h, "X-Request-Id", x.named.ID)
-		x.field(h, "X-Content-Type-Options", noSniff)
-		x.field(h, "Cache-Control", noStore)
-		x.field(h, "Content-Security-Policy", closedPolicy)
+		if !route.page { // whose own headers say these, unless it is refused
+			x.field(h, "X-Content-Type-Options", noSniff)
+			x.field(h, "Cache-Control", noStore)
+			x.field(h, "Content-Security-Policy", closedPolicy)
+		}
 		if s.stage.Load() >= stageClosed {
 			h["Connection"] = closeConnection
 		}

@@ -54,20 +54,32 @@ func (s *Server) admit(perUser *limit.Rule) gin.HandlerFunc {
 				charges = append(charges, limit.Charge{Rule: *perUser, Client: limit.UserKey(x.owner, x.client)})
 			}
 		}
-		outcome := s.limits.limiter.Allow(c.Request.Context(), charges...)
-		if x.conn != nil {
-			x.conn.fields = limit.AppendFields(x.conn.fields, outcome.Decisions()...)
-		} else {
-			limit.WriteHeaders(c.Writer.Header(), outcome.Decisions()...)
-		}
-		if d, over := outcome.Refusal(); over {
-			s.fail(c, rateExceeded(d))
-			return
-		}
-		if refused != nil {
+		if s.charge(c, x, charges) && refused != nil {
 			s.fail(c, refused)
 		}
 	}
+}
+
+// admitAnyone counts the request against the general rates and asks nobody who they are.
+func (s *Server) admitAnyone(c *gin.Context) {
+	x := exchangeOf(c)
+	x.client = s.clientOf(x, c.Request)
+	s.charge(c, x, []limit.Charge{{Rule: s.limits.global, Client: x.client}, {Rule: s.limits.total}})
+}
+
+// charge tells whether every rate has room for the request. When one has none, it is refused.
+func (s *Server) charge(c *gin.Context, x *exchange, charges []limit.Charge) bool {
+	outcome := s.limits.limiter.Allow(c.Request.Context(), charges...)
+	if x.conn != nil {
+		x.conn.fields = limit.AppendFields(x.conn.fields, outcome.Decisions()...)
+	} else {
+		limit.WriteHeaders(c.Writer.Header(), outcome.Decisions()...)
+	}
+	d, over := outcome.Refusal()
+	if over {
+		s.fail(c, rateExceeded(d))
+	}
+	return !over
 }
 
 // clientOf names the client that a request comes from. Without proxies that is the same for

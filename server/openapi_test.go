@@ -188,6 +188,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	f(pressed, "GET", "/api/health/restart", "", "", 200)
 	f(pressed, "GET", "/api/health/ready", "", "", 503)
 	f(pressed, "POST", "/api/ingest", jsonBody, `{"content":"a"}`, 503)
+	f(s, "GET", "/", "", "", 200)
+	f(s, "GET", "/page/search.js", "", "", 200)
+	f(s, "GET", "/page/base.css", "", "", 200)
+	f(s, "GET", "/page/none.js", "", "", 404)
+	f(leaving.Handler(), "GET", "/", "", "", 503)
 	if w := f(s, "GET", "/api/openapi.yaml", "", "", 200); w.Body.String() != string(openAPI) {
 		t.Error("the description that is served is another one")
 	}

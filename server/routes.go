@@ -54,6 +54,8 @@ func (s *Server) buildRoutes() {
 	s.limited("delete", http.MethodDelete, "/api/books/:id", nil, s.deleteBook)
 	s.limited("ingest", http.MethodPost, ingestPath, &s.limits.ingest, s.ingest)
 
+	s.routeSearchPage()
+
 	var list []string
 	for _, r := range s.routes {
 		list = append(list, r.name())

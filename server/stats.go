@@ -17,6 +17,7 @@ type routeStats struct {
 	timeout      time.Duration // of the work for one request
 	metrics      *routeMetrics // nil without metrics
 	timed        bool          // how long its requests take tells how quick the service is
+	page         bool          // a page's file, which says itself how it may be kept and what it may load
 
 	inFlight atomic.Int64
 	panics   atomic.Int64

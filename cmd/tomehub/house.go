@@ -220,6 +220,7 @@ func (c *serveSettings) serverConfig() server.Config {
 	}
 	cfg.RateLimits = server.RateLimits{Global: c.limitGlobal, Search: c.limitSearch, Ingest: c.limitIngest, Total: c.limitTotal}
 	cfg.ShutdownDelay, cfg.DrainGrace, cfg.DrainTimeout = c.shutdownDelay, c.drainGrace, c.drainTime
+	cfg.SearchPage = c.searchPage
 	cfg.CORSOrigins, cfg.AccessLog, cfg.SlowRequest = c.corsOrigins, c.accessLog, c.slowRequest
 	return cfg
 }

@@ -87,7 +87,7 @@ var testMayImport = map[string][]string{
 	"internal/pool":  {"internal/oracletest"},
 	"profiler":       {"internal/oracletest", "internal/oracletest/tomedata", "internal/pool"},
 	"reports":        {"internal/browser"},
-	"server":         {"internal/browser", "internal/oracletest", "internal/oracletest/tomedata", "server/library/demo", "server/store/storetest"},
+	"server":         {"internal/browser", "internal/oracletest", "internal/oracletest/tomedata", "server/library/demo", "server/store/storetest", "server/words"},
 	"server/library": {"server/library/demo", "server/words"},
 	"server/memory":  {"server/memory/memorytest"},
 	"server/store":   {"internal/oracletest", "internal/oracletest/tomedata", "server/store/storetest"},

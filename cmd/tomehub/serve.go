@@ -44,7 +44,7 @@ Traces go to an OpenTelemetry collector once OTEL_EXPORTER_OTLP_ENDPOINT or OTEL
 is set; --print-config lists all variables of OpenTelemetry that count here.
 
 SIGUSR1 turns debug logging on, and off again.`,
-		Example: `  tomehub serve --demo                      try it: http://127.0.0.1:5001/api/search?q=dasein
+		Example: `  tomehub serve --demo                      try it: http://127.0.0.1:5001/
   tomehub serve --phase baseline            the service as it was before the plan
   tomehub serve --supervise                 the same, restarted without losing a request
   OTEL_TRACES_EXPORTER=console tomehub serve --demo    show what a request goes through
@@ -155,7 +155,7 @@ func (a *app) announce(c *serveSettings, k keeper, logger *slog.Logger, public, 
 	}
 	logger.Info("listening", "public_url", publicURL, "admin_url", adminURL)
 	if c.demo && k.worker <= 1 { // not again after every restart
-		fmt.Fprint(a.stdout, curlLines(publicURL))
+		fmt.Fprint(a.stdout, invitation(publicURL, c.searchPage))
 	}
 	if c.readyFile == "" {
 		return
@@ -173,16 +173,20 @@ func (a *app) announce(c *serveSettings, k keeper, logger *slog.Logger, public, 
 	}
 }
 
-// curlLines are three requests that find something in the demo library.
-func curlLines(url string) string {
-	return strings.ReplaceAll(`
+// invitation names the search page, if there is one, and three requests that find something in the demo library.
+func invitation(url string, page bool) string {
+	text := `
 The demo library is ready. Try:
 
   curl 'URL/api/search?q=dasein'
   curl URL/api/search -d '{"query":"being and time","include_details":true,"page":1,"page_size":5}'
   curl URL/api/content/1
 
-`, "URL", url)
+`
+	if page {
+		text = strings.Replace(text, "Try:", "Open URL/?q=dasein in a browser, or try:", 1)
+	}
+	return strings.ReplaceAll(text, "URL", url)
 }
 
 // writeFileAtomically lets a reader see nothing or the whole file.

@@ -62,7 +62,7 @@ type serveSettings struct {
 	shutdownDelay, drainGrace, drainTime time.Duration
 	requestTimeout, slowRequest          time.Duration
 	maxConnections                       int
-	accessLog, metrics                   bool
+	searchPage, accessLog, metrics       bool
 	supervise                            bool
 	superviseFailures                    int
 	superviseReady, superviseWell        time.Duration
@@ -236,6 +236,8 @@ func (c *serveSettings) registerLife(s *settings) {
 	c.requestTimeout, c.maxConnections = 65*time.Second, 10000
 	s.add(durationValue{&c.requestTimeout, 100 * time.Millisecond, hour}, "request-timeout", "TOMEHUB_REQUEST_TIMEOUT", "longest work on one request; ingests have five minutes")
 	s.add(intValue{&c.maxConnections, 1, 1000000}, "max-connections", "TOMEHUB_MAX_CONNECTIONS", "connections of clients open at the same time; more wait in the system's queue")
+	c.searchPage = true
+	s.add(boolValue{&c.searchPage}, "search-page", "TOMEHUB_SEARCH_PAGE", "show people a page to search from at / of --listen; its files are in the binary")
 	c.slowRequest = 2 * time.Second
 	s.add(durationValue{&c.slowRequest, 0, hour}, "slow-request", "TOMEHUB_SLOW_REQUEST", "requests slower than this are logged; 0 logs none")
 	s.add(boolValue{&c.accessLog}, "access-log", "TOMEHUB_ACCESS_LOG", "log every request")

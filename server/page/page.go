@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-//go:embed base.css ops
+//go:embed base.css ops search
 var files embed.FS
 
 // policy lets a page load its own files and ask its own server, and nothing else: no inline script, no other host, no frame
@@ -40,6 +40,18 @@ type file struct {
 // Ops returns the operators' page. It asks for ops and health beside itself, on the listener that it came from.
 func Ops() *Site { return open("ops") }
 
+// Search returns the page from which people search. It asks for api/search and its like beside itself, as the reader whose name
+// (byName) or ID token it has asked for.
+func Search(byName bool) *Site {
+	s := open("search")
+	if byName {
+		return s
+	}
+	index := s.files["/"]
+	s.files["/"] = index.with(bytes.Replace(index.body, []byte(`data-identity="name"`), []byte(`data-identity="token"`), 1))
+	return s
+}
+
 // open reads the page of a directory: index.html stands at /, everything else and base.css at /page/.
 func open(dir string) *Site {
 	s := &Site{files: map[string]file{}}
@@ -63,11 +75,14 @@ func (s *Site) add(at, name string) {
 	if err != nil {
 		panic(fmt.Sprintf("page: %v", err)) // as above
 	}
+	s.files[at] = file{name: name, contentType: types[path.Ext(name)]}.with(body)
+}
+
+// with returns the file with another body.
+func (f file) with(body []byte) file {
 	sum := sha256.Sum256(body)
-	s.files[at] = file{
-		name: name, body: body, etag: `"` + hex.EncodeToString(sum[:8]) + `"`,
-		contentType: types[path.Ext(name)],
-	}
+	f.body, f.etag = body, `"`+hex.EncodeToString(sum[:8])+`"`
+	return f
 }
 
 // Paths returns the paths that ServeHTTP answers, in order: "/" is the page.

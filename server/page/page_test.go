@@ -19,7 +19,12 @@ func ask(s *Site, method, target string, headers ...string) *http.Response {
 }
 
 func TestEveryFileIsServed(t *testing.T) {
-	s := Ops()
+	for name, s := range map[string]*Site{"ops": Ops(), "search by name": Search(true), "search by token": Search(false)} {
+		t.Run(name, func(t *testing.T) { everyFileIsServed(t, s) })
+	}
+}
+
+func everyFileIsServed(t *testing.T, s *Site) {
 	f := func(target, contentType, part string) {
 		t.Helper()
 		got := ask(s, "GET", target)
@@ -78,10 +83,15 @@ func TestNothingElseIsServed(t *testing.T) {
 
 // A file that names another host, or brings script or style of its own where the policy forbids it, would not work, or worse would.
 func TestPagesAreSelfContained(t *testing.T) {
-	s := Ops()
+	for _, s := range []*Site{Ops(), Search(true)} {
+		selfContained(t, s)
+	}
+}
+
+func selfContained(t *testing.T, s *Site) {
 	for p, f := range s.files {
 		text := string(f.body)
-		for _, forbidden := range []string{"http://", "https://", "//cdn", "<style", " style=", " onclick=", "javascript:", "@import", "innerHTML", "eval("} {
+		for _, forbidden := range []string{"http://", "https://", "//cdn", "<style", " style=", " onclick=", "javascript:", "@import", "innerHTML", "insertAdjacentHTML", "document.write", "eval("} {
 			if strings.Contains(strings.ReplaceAll(text, "http://www.w3.org/2000/svg", ""), forbidden) {
 				t.Errorf("%s has %q", p, forbidden)
 			}
@@ -95,5 +105,20 @@ func TestPagesAreSelfContained(t *testing.T) {
 		if strings.HasPrefix(part, "page/") && !slices.Contains(s.Paths(), "/"+part) {
 			t.Errorf("the page loads %s, which is not there", part)
 		}
+	}
+}
+
+func TestSearchAsksForWhatTheServerWants(t *testing.T) {
+	f := func(byName bool, want, not string) {
+		t.Helper()
+		index := Search(byName).files["/"]
+		if body := string(index.body); !strings.Contains(body, want) || strings.Contains(body, not) {
+			t.Errorf("byName %t: the page has no %s, or %s too", byName, want, not)
+		}
+	}
+	f(true, `data-identity="name"`, `data-identity="token"`)
+	f(false, `data-identity="token"`, `data-identity="name"`)
+	if Search(true).files["/"].etag == Search(false).files["/"].etag {
+		t.Error("both pages have one ETag: a browser would keep the wrong one")
 	}
 }
