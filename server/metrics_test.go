@@ -280,6 +280,7 @@ func FuzzMetricsRoutes(f *testing.F) {
 	s := newServer(f, testConfig(), Deps{Library: echo(), Metrics: m})
 	for _, method := range append(knownMethods, "BREW") { // what may be is there
 		ask(f, s.Handler(), method, "/", "")
+		ask(f, s.Handler(), method, "/nowhere", "")
 		ask(f, s.Handler(), method, "/api/search", "")
 		ask(f, s.Handler(), method, "/api/health/live", "")
 	}
