@@ -37,8 +37,8 @@ bench-peers: ## the load generator against vegeta, k6, wrk and others (needs two
 faults: ## faults of processes, databases and clients in their long form (many minutes)
 	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...
 
-slow: ## checkpoints, checklists, stress scenarios, alerts and an Oracle with faults, which go test ./... leaves out (four minutes)
-	TOMEHUB_SLOW=1 $(GO) test -count=1 -run '^Test(Alerts|Checkpoints|Stress|Verify|CapacitySpawned$$|FaultOracle$$)' -v ./cmd/tomehub
+slow: ## pages in a browser, checkpoints, checklists, stress scenarios, alerts and an Oracle with faults, which go test ./... leaves out (four minutes)
+	TOMEHUB_SLOW=1 $(GO) test -count=1 -p 1 -run '^Test(Browser|Alerts|Checkpoints|Stress|Verify|CapacitySpawned$$|FaultOracle$$)' -v ./server ./cmd/tomehub
 
 oracle: ## the free edition of Oracle in a container, for `make live` (needs docker compose)
 	docker compose -f deploy/compose.oracle.yaml up --detach --wait

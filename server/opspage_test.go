@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,12 +31,21 @@ var (
 
 // TestBrowserOpsPage looks at the operators' page in a real browser while servers get into trouble and out of it.
 func TestBrowserOpsPage(t *testing.T) {
+	slow(t)
 	o := &operator{browser.Start(t), t}
 	o.underLoad()
 	o.judges()
 	o.inTrouble()
 	o.withoutServer()
 	o.withoutScript()
+}
+
+// slow skips a test of which go test ./... has too many in its four minutes.
+func slow(t *testing.T) {
+	t.Helper()
+	if os.Getenv("TOMEHUB_SLOW") == "" {
+		t.Skip("SKIPPED: looks at a page in a browser for half a minute; make slow, or TOMEHUB_SLOW=1, runs it")
+	}
 }
 
 // An operator looks at the page.

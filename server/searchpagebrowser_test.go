@@ -120,6 +120,7 @@ func (v visitor) picture(name string) {
 
 // TestBrowserSearchPage takes one browser through all that a reader may do or meet.
 func TestBrowserSearchPage(t *testing.T) {
+	slow(t)
 	h := openHouse(t, 10, 300, cached)
 	r := run(t, pageConfig(), h.deps())
 	v := visitor{browser.Start(t), t}
