@@ -111,7 +111,7 @@ func (w *alertWatch) watch(ctx context.Context, f Fault) *AlertFigures {
 		fires, err := w.fires(ctx, f.Alert, instance)
 		past := time.Since(began)
 		switch {
-		case err != nil && past > w.firing:
+		case err != nil && (out.FiringMS == nil && past > w.firing || past > f.For+w.over):
 			out.Error = err.Error()
 			return out
 		case err != nil: // it may be there again at the next look
@@ -126,7 +126,7 @@ func (w *alertWatch) watch(ctx context.Context, f Fault) *AlertFigures {
 			return out
 		}
 	}
-	out.Error = "the run was interrupted"
+	out.Error = "the run was stopped"
 	return out
 }
 

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +26,7 @@ type fakePrometheus struct {
 	reads        time.Duration // since it was first asked: when it has read it
 	began        time.Time
 	status       int
+	fails        time.Duration // since the fault was put in: when it fails to answer for three seconds
 	put          time.Time
 	asked        int
 }
@@ -54,6 +56,8 @@ func (p *fakePrometheus) RoundTrip(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 	}
 	switch {
+	case p.fails > 0 && time.Since(p.put) >= p.fails && time.Since(p.put) < p.fails+3*time.Second:
+		return nil, errors.New("connection refused")
 	case p.status != 0:
 		return answer(p.status, "no")
 	case r.URL.Path == "/api/v1/targets":
@@ -126,6 +130,24 @@ func TestAlertIsPartOfTheRun(t *testing.T) {
 	p = usual()
 	p.status = 500
 	f(p, 1, reports.Inconclusive, reports.Inconclusive, "Prometheus answers nothing")
+	p = usual()
+	p.fails = 30 * time.Second
+	f(p, 1, reports.Pass, reports.Pass, "one look failed after the alert fired")
+}
+
+// A run that a broken bound stops waits for no alert.
+func TestAbortWaitsForNoAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakePrometheus{fires: time.Hour, labels: `"alertname":"CircuitBreakerOpen","instance":"one"`, state: "firing", target: "admin:5002"}
+		broken := strings.Replace(alarming, "checks:", "checks:\n  - {metric: rate, below: 0.1/s, window: 2s, after: 4s, abort: true, why: w}", 1)
+		began := time.Now()
+		r := virtual(context.Background(), t, broken, newWatcher(time.Millisecond).serve, func(c *Config) {
+			c.observer, c.AdminURL, c.PrometheusURL = p, "http://admin:5002", "http://prometheus"
+		})
+		if took := time.Since(began); !strings.Contains(strings.Join(r.Reasons, " "), "stopped by a check") || took > 20*time.Second {
+			t.Errorf("took %v: %q", took, r.Reasons)
+		}
+	})
 }
 
 // Without a Prometheus the alert is no part of the run, which is said, and nobody is asked.

@@ -179,6 +179,20 @@ func TestBelief(t *testing.T) {
 	f("errors of both kinds", likely("error_rate<=10%", cell{completed: 1000, refused: 80, failed: 80}), 1, 1)
 	f("failures alone", likely("failed_rate<=10%", cell{completed: 1000, refused: 500, failed: 10}), 0, 0)
 	f("refusals alone", likely("refused_rate<=10%", cell{completed: 1000, refused: 500, failed: 10}), 1, 1)
+	cut := func(slo string, n int64) float64 {
+		run := &loadRun{steady: true, cut: n}
+		for range 10 {
+			run.cells = append(run.cells, cell{seconds: 1, completed: 10, timed: 10, sum: 9000, squares: 10 * 900 * 900, over: []float64{0}})
+		}
+		run.countCut(mustSLO(t, slo))
+		st := &loadStep{load: 1, runs: []*loadRun{run}}
+		st.judge(mustSLO(t, slo), rng.Uint64())
+		return st.broken()
+	}
+	f("a mean well below the bound", cut("mean<=1s", 0), 0, 0.01)
+	f("the same, but a third had no answer when the run was over", cut("mean<=1s", 50), 0.99, 1)
+	f("no answer late", cut("p95<=1s", 0), 0, 0.05)
+	f("the same, but two of five had none", cut("p95<=1s", 66), 0.99, 1)
 	mean := func(ms float64) cell {
 		return cell{completed: 100, timed: 100, sum: 100 * ms, squares: 100 * (ms*ms + 900)}
 	}

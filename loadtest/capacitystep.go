@@ -75,23 +75,44 @@ func newLoadRun(r *Result, slos []Check, shared bool) (*loadRun, error) {
 			out.whole.Merge(h)
 		}
 	}
-	if n := len(out.cells); n > 0 && out.cut > 0 {
-		// They waited for longer than any bound: see graceAfter.
-		last := &out.cells[n-1]
-		last.timed += float64(out.cut)
-		for i := range last.over {
-			last.over[i] += float64(out.cut)
-		}
-	}
+	out.countCut(slos)
 	out.blamed = blame(r, shared, out.breaks(slos))
 	return out, nil
+}
+
+// countCut counts the requests that had no answer when the run was over as later than any bound: they waited for twice the largest, see
+// graceAfter. They are spread over the cells as the others are, since they began at any time.
+func (r *loadRun) countCut(slos []Check) {
+	timed := total(r.cells, func(c cell) float64 { return c.timed })
+	if r.cut == 0 || len(r.cells) == 0 {
+		return
+	}
+	waited := 0.0 // ms
+	for _, slo := range slos {
+		if metrics[slo.Metric].unit == unitTime {
+			waited = max(waited, 2*slo.High.Value)
+		}
+	}
+	for i := range r.cells {
+		c := &r.cells[i]
+		share := float64(r.cut) / float64(len(r.cells))
+		if timed > 0 {
+			share = float64(r.cut) * c.timed / timed
+		}
+		c.timed += share
+		c.sum, c.squares = c.sum+share*waited, c.squares+share*waited*waited
+		for j := range c.over {
+			c.over[j] += share
+		}
+	}
 }
 
 // breaks tells whether the run by itself, without regard to chance, broke an objective.
 func (r *loadRun) breaks(slos []Check) bool {
 	for i, slo := range slos {
 		if slo.Metric == "mean" {
-			if latency(r.whole).MeanMS > slo.High.Value {
+			sum, timed := total(r.cells, func(c cell) float64 { return c.sum }), total(r.cells, func(c cell) float64 { return c.timed })
+			if timed > 0 && sum/timed > slo.High.Value {
 				return true
 			}
 			continue
@@ -112,7 +133,7 @@ func newCell(w *Window, slos []Check) (cell, *hdrhistogram.Histogram, error) {
 	if w.Response == "" {
 		return c, nil, nil
 	}
-	h, err := hdrhistogram.Decode([]byte(w.Response))
+	h, err := decodeHistogram(w.Response)
 	if err != nil {
 		return c, nil, fmt.Errorf("read the distribution of a window: %w", err)
 	}

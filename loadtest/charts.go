@@ -186,7 +186,7 @@ func (r *Result) distributionChart() reports.Chart {
 		X: reports.Axis{Label: "response time", Unit: "s", Scale: reports.Log}, Y: reports.Axis{Label: "requests", Unit: "%"},
 	}
 	l := r.Total.Response
-	h, err := hdrhistogram.Decode([]byte(l.Histogram))
+	h, err := decodeHistogram(l.Histogram)
 	if err != nil || h.TotalCount() == 0 {
 		return c // of a run in which nobody was served, or of a file without it
 	}

@@ -275,12 +275,36 @@ func (c *Comparison) settle() {
 		c.Sentence = "Regressed: " + shortly(regressed) + "."
 	case len(untold) > 0:
 		c.Verdict = reports.Inconclusive
-		c.Sentence = fmt.Sprintf("Cannot tell whether %s regressed: a change of %s could hide in the noise.", shortly(untold), formatNumber(unseen*c.MinEffect)+"%")
+		c.Sentence = fmt.Sprintf("Cannot tell whether %s regressed: %s.", shortly(untold), c.hidden(untold))
 	case len(improved) > 0:
 		c.Sentence = "Nothing regressed; improved: " + shortly(improved) + "."
 	default:
 		c.Sentence = fmt.Sprintf("No difference seen; that all requests regressed by %s can be excluded.", formatNumber(unseen*c.MinEffect)+"%")
 	}
+}
+
+// hidden says why of these metrics of all requests nothing can be told.
+func (c *Comparison) hidden(untold []string) string {
+	relative, points := false, false
+	for i := range c.Changes {
+		ch := &c.Changes[i]
+		if ch.Step != "" || !slices.Contains(untold, ch.Metric) {
+			continue
+		}
+		if ch.Reason != "" && len(untold) == 1 {
+			return ch.Reason
+		}
+		ratio := comparedMetricNamed(ch.Metric).ratio
+		relative, points = relative || ratio, points || !ratio
+	}
+	most := formatNumber(unseen*c.MinEffect) + "%"
+	switch {
+	case points && relative:
+		most += " or of " + formatNumber(unseen*c.MinErrors) + " points"
+	case points:
+		most = formatNumber(unseen*c.MinErrors) + " points"
+	}
+	return "a change of " + most + " could hide in the noise"
 }
 
 // text says the change as a sentence does.

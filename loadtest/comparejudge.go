@@ -148,7 +148,7 @@ func contrasted(before, after []*runSample, i int, m *comparedMetric, noise floa
 	}
 	// The degrees of freedom of a sum of two variances: B. L. Welch and F. E. Satterthwaite.
 	x.freedom = weight + free
-	if parts := x.within*x.within/blocks + x.between*x.between/(assumedRuns+free); parts > 0 {
+	if parts := x.within*x.within/blocks + x.between*x.between/(weight+free); parts > 0 {
 		x.freedom = (x.within + x.between) * (x.within + x.between) / parts
 	}
 	old, now := m.back(mean[0]), m.back(mean[1])

@@ -95,7 +95,7 @@ func addedUp(steps [][]fragment) []fragment {
 	return all
 }
 
-// measuredPieces are the windows of the measured time, of a result whose steps have none (one put together of several).
+// measuredPieces are the windows of the measured time, of a result whose steps have none (one of vegeta's).
 func (r *Result) measuredPieces() ([]fragment, error) {
 	var windows []*Window
 	for i := range r.Windows {

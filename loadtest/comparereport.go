@@ -122,7 +122,7 @@ func (c *Comparison) notes() []string {
 	notes = append(notes, c.Notes...)
 	notes = append(notes, fmt.Sprintf("A change is called one when its interval does not reach 0 and it is at least %s%% (of the error rate %s points). No difference seen says that a regression of %s%% (%s points) can be excluded with 95 %%.",
 		formatNumber(c.MinEffect), formatNumber(c.MinErrors), formatNumber(unseen*c.MinEffect), formatNumber(unseen*c.MinErrors)),
-		"The intervals hold all together: of 100 comparisons of the same with the same, at most 5 are to show any change.")
+		"The intervals hold all together: of 100 comparisons of the same with the same, at most 5 are to show any change, where runs differ by no more than was reckoned with.")
 	if len(c.Before)+len(c.After) == 2 {
 		return append(notes, fmt.Sprintf("One run on each side does not tell by how much runs of the same thing differ; a standard deviation of %s%% of the median is assumed (--run-noise). Several runs on each side (A1 A2 A3 -- B1 B2 B3) measure it.", formatNumber(c.RunNoise)))
 	}

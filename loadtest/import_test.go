@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func mustImport(t testing.TB, text string, opt ImportOptions) (string, *Scenario) {
@@ -245,6 +248,15 @@ func TestImportHAR(t *testing.T) {
 	}
 	if _, other := mustImport(t, harText, ImportOptions{Host: "cdn.example"}); len(other.steps) != 1 || other.steps[0].Path != "/x" {
 		t.Error("--host keeps another host's requests")
+	}
+}
+
+// Of a JSON body no field is lost, whatever the fields are called, and what lies below a secret name is left out.
+func TestWithoutSecrets(t *testing.T) {
+	in := map[string]any{"a": map[string]any{"a.b": "x", "b": "y"}, "token": map[string]any{"token.x": "s", "x": json.Number("7"), "token": "t"}}
+	want := map[string]any{"a": map[string]any{"a.b": "x", "b": "y"}, "token": map[string]any{"token.x": leftOut, "x": leftOut, "token": leftOut}}
+	if diff := cmp.Diff(want, withoutSecrets(in, "", func(string) {})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -83,10 +83,11 @@ func withoutSecrets(v any, name string, told func(string)) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, inner := range v {
+			below := k
 			if secret && !isSecretName(k) {
-				k = name + "." + k
+				below = name + "." + k
 			}
-			out[strings.TrimPrefix(k, name+".")] = withoutSecrets(inner, k, told)
+			out[k] = withoutSecrets(inner, below, told)
 		}
 		return out
 	case []any:

@@ -282,11 +282,16 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	var wg sync.WaitGroup
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	wg.Go(func() { r.watch(watching) })
+	alerts, enough := context.WithCancel(ctx) // they outlast the load, but not a run that was stopped
+	defer enough()
 	if r.injector != nil {
-		wg.Go(func() { r.injector.run(watching, ctx) })
+		wg.Go(func() { r.injector.run(watching, alerts) })
 	}
 	r.send(inside)
 	ended := r.clock()
+	if inside.Err() != nil {
+		enough()
+	}
 	stop()
 	if r.observer != nil {
 		r.observer.finish(inside.Err() != nil)

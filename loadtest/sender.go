@@ -85,6 +85,7 @@ func (s *sender) attempt(u *user, l *wire, own **wire) (again bool, err error) {
 	if err == nil {
 		s.receive(u, l, a)
 	}
+	nothing = nothing && beside == nil
 	kept := err == nil && a.clean()
 	if beside != nil && !l.wroteAll(beside) {
 		kept = false

@@ -31,7 +31,7 @@ side. With one on each side that is assumed (--run-noise).
 
 A metric has regressed when its interval does not reach 0 and the change is at least --min-effect.
 Comparing the same with the same shows a change in at most 5 of 100 comparisons, whatever number
-of metrics and steps there are. Results of different scenarios are refused; where load, time scale
+of metrics and steps there are, where runs differ by about --run-noise. Results of different scenarios are refused; where load, time scale
 or machine differ nothing is judged, unless --force is given.
 
 Exit code 0 when nothing regressed, 3 when something did, 4 when it cannot be told.`,
