@@ -58,8 +58,8 @@ func (r *recording) leave(what string) { r.left[what]++ }
 // between, and checks that hold what was seen. The format is told by the first bytes. The scenario is returned as the
 // text of its file; it is always a valid one, which Parse accepts.
 //
-// Hosts, clients' addresses and users' names are not copied, nor cookies, headers, and whatever looks like a secret in
-// queries, paths and bodies; the text says what was left out. Errors name the line that could not be read.
+// Hosts, clients' addresses and the log's column of users are not copied, nor cookies, headers, and whatever looks like a secret in
+// queries, paths and bodies; the text says what was left out. A name in a path or a query does not look like one. Errors name the line that could not be read.
 func Import(name string, in io.Reader, opt ImportOptions) ([]byte, error) {
 	r := &recording{values: true, left: map[string]int{}, secrets: map[string]int{}}
 	bounded := &io.LimitedReader{R: in, N: maxRecordingSize}
