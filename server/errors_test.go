@@ -178,7 +178,7 @@ func TestPanicInMidAnswerCutsTheConnection(t *testing.T) {
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	s := newServer(t, testConfig(), Deps{Library: echo()}).Handler()
-	wantError(t, ask(t, s, "GET", "/", ""), 404, "no_such_route", "GET /api/search, POST /api/search, GET /api/search/stream, POST /api/search/stream, GET /api/content/:id")
+	wantError(t, ask(t, s, "GET", "/nowhere", ""), 404, "no_such_route", "GET /api/search, POST /api/search, GET /api/search/stream, POST /api/search/stream, GET /api/content/:id")
 	wantError(t, ask(t, s, "POST", "/api/searches", "{}"), 404, "no_such_route", `"/api/searches"`)
 	wantError(t, ask(t, s, "GET", "/api/search/?q=a", ""), 404, "no_such_route", "without the slash")
 	wantError(t, ask(t, s, "GET", "/api/content/1/2", ""), 404, "no_such_route", "")

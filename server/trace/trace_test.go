@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,7 +42,36 @@ func (k *kept) Export(ctx context.Context, batch []*Span) (int, error) {
 	return 0, nil
 }
 
-func (k *kept) Close() { k.closed = true }
+func (k *kept) Close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = true
+}
+
+// seen are the sizes of the exports so far and the names in them.
+func (k *kept) seen() (sizes, names string, closed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return fmt.Sprint(k.sizes), fmt.Sprint(k.names), k.closed
+}
+
+// A sharedLog is written by a tracer while a test reads it.
+type sharedLog struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *sharedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *sharedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
 
 func newTestTracer(t testing.TB, cfg Config, e Exporter) *Tracer {
 	t.Helper()
@@ -84,16 +114,17 @@ func TestBatches(t *testing.T) {
 		end := running(t, tracer)
 		spans(tracer, 7)
 		synctest.Wait()
-		if got := fmt.Sprint(e.sizes); got != "[3 3]" {
+		if got, _, _ := e.seen(); got != "[3 3]" {
 			t.Errorf("at once: %s", got)
 		}
 		time.Sleep(cfg.Delay + time.Millisecond)
-		if got := fmt.Sprint(e.sizes); got != "[3 3 1]" {
+		if got, _, _ := e.seen(); got != "[3 3 1]" {
 			t.Errorf("after the delay: %s", got)
 		}
 		spans(tracer, 4)
-		if took := end(); took != 0 || fmt.Sprint(e.names) != "[0 1 2 3 4 5 6 0 1 2 3]" || !e.closed {
-			t.Errorf("left after %v with %v, closed %v", took, e.names, e.closed)
+		took := end()
+		if _, names, closed := e.seen(); took != 0 || names != "[0 1 2 3 4 5 6 0 1 2 3]" || !closed {
+			t.Errorf("left after %v with %v, closed %v", took, names, closed)
 		}
 		if s := tracer.Stats(); s.Exported != 11 || s.DroppedFull+s.DroppedFailed+s.Refused != 0 || s.Queue != 2048 {
 			t.Errorf("%+v", s)
@@ -104,10 +135,11 @@ func TestBatches(t *testing.T) {
 // A collector that hangs costs spans, which are counted and said once, and nobody's time; leaving waits for it no longer than said.
 func TestCollectorHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		hanging := true
+		var log sharedLog
+		var hanging atomic.Bool
+		hanging.Store(true)
 		e := &kept{do: func(ctx context.Context) (int, error) {
-			if hanging {
+			if hanging.Load() {
 				<-ctx.Done()
 				return 0, ctx.Err()
 			}
@@ -136,13 +168,13 @@ func TestCollectorHangs(t *testing.T) {
 		if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "OTEL_BSP_MAX_QUEUE_SIZE") {
 			t.Errorf("%d lines: %s", n, log.String())
 		}
-		hanging = false
+		hanging.Store(false)
 		time.Sleep(2 * cfg.ExportTimeout)
 		synctest.Wait()
 		if s := tracer.Stats(); s.Exported == 0 || s.Waiting != 0 || !strings.Contains(log.String(), "sent again") {
 			t.Errorf("when it is back: %+v, %s", s, log.String())
 		}
-		hanging = true
+		hanging.Store(true)
 		spans(tracer, 5)
 		synctest.Wait()
 		if took := end(); took != cfg.LeaveTimeout {
