@@ -18,8 +18,11 @@ import (
 // maxAnswer bounds the answers that are kept whole while their fields are read. Other answers may have any length.
 const maxAnswer = 16 << 20
 
-// newDialer returns what every connection to a target is made by.
-func newDialer() *net.Dialer { return &net.Dialer{KeepAlive: 30 * time.Second} }
+// keepAlive is how long a connection says nothing before the kernel asks whether the other side is still there.
+const keepAlive = 30 * time.Second
+
+// newDialer returns what every connection to a target is made by, unless a directDialer makes it.
+func newDialer() *net.Dialer { return &net.Dialer{KeepAlive: keepAlive} }
 
 // A dialer is net.Dialer.DialContext.
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)

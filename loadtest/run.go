@@ -174,9 +174,10 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 
 // people makes the users and puts them on the agenda.
 func (r *run) people(ctx context.Context) {
+	skipped := r.col.skip
 	for i := range r.ex.users {
 		u := newUser(i, r.shared, r.cfg.Seed)
-		u.skipped, u.ctx = r.col.skip, ctx
+		u.skipped, u.ctx = skipped, ctx
 		r.ex.users[i] = u
 		if r.scn.Users == nil {
 			r.agenda.free = append(r.agenda.free, u)
@@ -194,7 +195,7 @@ func (r *run) people(ctx context.Context) {
 func (r *run) send(ctx context.Context) {
 	if r.crewCan() {
 		c := &crew{
-			agenda: r.agenda, ex: r.ex, wires: r.wires(newDialer()), slow: r.wires(newSlowDialer()),
+			agenda: r.agenda, ex: r.ex, wires: r.wires(newDialer(), newDirectDialer(r.address())), slow: r.wires(newSlowDialer(), nil),
 			perUser: r.scn.PerUser, after: r.answered,
 		}
 		c.run(ctx)
@@ -215,12 +216,12 @@ func (r *run) crewCan() bool {
 		!strings.ContainsFunc(host, func(c rune) bool { return c > '~' || c == '%' })
 }
 
-func (r *run) wires(d *net.Dialer) *wires {
+func (r *run) wires(d *net.Dialer, direct *directDialer) *wires {
 	ls := &wires{
-		dial: d.DialContext, addr: r.address(), began: r.began, clock: r.clock, opened: &r.ex.opened, open: map[*wire]struct{}{},
+		dial: d.DialContext, direct: direct, addr: r.address(), began: r.began, clock: r.clock, opened: &r.ex.opened, open: map[*wire]struct{}{},
 	}
 	if r.cfg.dial != nil {
-		ls.dial = r.cfg.dial
+		ls.dial, ls.direct = r.cfg.dial, nil
 	}
 	return ls
 }

@@ -44,10 +44,10 @@ func newShared(scn *Scenario, base, id string) *shared {
 // A user walks through flows, one request at a time. In the open model it is one visitor after another. Whoever holds
 // the *user may use it; it passes from the agenda to a worker of vegeta, to the reader of results, and back.
 type user struct {
-	slot      int    // its place in the run, from 0
-	label     string // "#slot": the fragment that names the user in a Result
+	slot      int // its place in the run, from 0
 	run       *shared
-	rng       *rand.Rand
+	rng       rand.Rand // of source
+	source    rand.PCG
 	transport http.RoundTripper
 	ctx       context.Context // ends with the run; for net/http it carries the user's connection trace
 	wire      *wire           // of a crew's user with a wire of its own, while it thinks
@@ -82,10 +82,9 @@ type call struct {
 
 func newUser(slot int, run *shared, seed uint64) *user {
 	nth := run.worker.nth(slot)
-	u := &user{
-		slot: slot, identity: nth + 1, label: "#" + strconv.Itoa(slot), run: run,
-		rng: rand.New(rand.NewPCG(seed, uint64(nth))),
-	}
+	u := &user{slot: slot, identity: nth + 1, run: run}
+	u.source.Seed(seed, uint64(nth))
+	u.rng = *rand.New(&u.source)
 	most := 0
 	for _, f := range run.scn.Flows {
 		most = max(most, len(f.picks))
@@ -142,7 +141,7 @@ func (u *user) advance() bool {
 func (u *user) choose() bool {
 	st := u.flow.Steps[u.step]
 	for _, c := range st.needs {
-		if !u.captures[c].choose(u.flow.picks[c], u.rng) {
+		if !u.captures[c].choose(u.flow.picks[c], &u.rng) {
 			return false
 		}
 	}
@@ -153,7 +152,7 @@ func (u *user) choose() bool {
 func (u *user) fed(i int) string {
 	f := u.run.scn.feeders[i]
 	if u.feeds[i] < 0 {
-		u.feeds[i] = int32(f.draw(u.rng, &u.run.cursors[i], u.run.worker))
+		u.feeds[i] = int32(f.draw(&u.rng, &u.run.cursors[i], u.run.worker))
 	}
 	return f.values[u.feeds[i]]
 }
@@ -213,7 +212,8 @@ func (u *user) prepare() request {
 	st := u.open()
 	p := u.plan()
 	target := append(make([]byte, 0, 256), u.run.base...)
-	target = append(st.path.append(target, u), u.label...)
+	target = append(st.path.append(target, u), '#') // the fragment names the user in a Result
+	target = strconv.AppendInt(target, int64(u.slot), 10)
 	r := request{method: st.Method, url: string(target), header: make(http.Header, 2+len(p.fields))}
 	if host := p.host.render(u); host != u.run.host {
 		r.header["Host"] = []string{host}

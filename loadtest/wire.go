@@ -36,7 +36,8 @@ type wire struct {
 // wires are all connections of a run.
 type wires struct {
 	dial   dialer
-	addr   string // host:port
+	direct *directDialer // takes the place of dial, unless nil
+	addr   string        // host:port
 	began  time.Time
 	clock  func() time.Duration // since began
 	opened *atomic.Int64
@@ -66,6 +67,9 @@ func (ls *wires) take(ctx context.Context, own **wire, limit time.Duration) (*wi
 	if limit <= now {
 		return nil, context.DeadlineExceeded
 	}
+	if ls.direct != nil {
+		return ls.openDirect(limit)
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit-now)
 	defer cancel()
 	conn, err := ls.dial(ctx, "tcp", ls.addr)
@@ -73,12 +77,32 @@ func (ls *wires) take(ctx context.Context, own **wire, limit time.Duration) (*wi
 		return nil, err
 	}
 	ls.opened.Add(1)
+	return ls.add(conn), nil
+}
+
+func (ls *wires) openDirect(limit time.Duration) (*wire, error) {
+	conn, err := ls.direct.open()
+	if err != nil {
+		return nil, err
+	}
+	l := ls.add(conn)
+	l.begin(limit)
+	if err := ls.direct.connected(l); err != nil {
+		l.close()
+		return nil, err
+	}
+	ls.opened.Add(1)
+	return l, nil
+}
+
+// add makes a wire of conn, which cutOff then knows.
+func (ls *wires) add(conn net.Conn) *wire {
 	l := &wire{conn: conn, of: ls}
 	l.prepare()
 	ls.mu.Lock()
 	ls.open[l] = struct{}{}
 	ls.mu.Unlock()
-	return l, nil
+	return l
 }
 
 func (ls *wires) rested(own **wire) *wire {

@@ -113,6 +113,7 @@ func (a *app) runCheckpoints(ctx context.Context, c *checkpointSettings, names [
 		list = append(list, sc)
 	}
 	progress, endProgress := a.checkpointProgress(c.quiet)
+	a.lean()
 	result, err := loadtest.RunCheckpoints(ctx, loadtest.CheckpointConfig{
 		Scenarios: list, Start: a.hosts(&c.prometheus), PrometheusURL: c.prometheus.url, TimeScale: c.timeScale, Seed: c.seed, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, TopStatements: topStatements,

@@ -114,6 +114,7 @@ func (a *app) runCapacity(ctx context.Context, c *capacitySettings) (err error) 
 	}
 	var endProgress func()
 	cfg.Progress, endProgress = a.capacityProgress(c.server.quiet)
+	a.lean()
 	result, err := loadtest.Capacity(ctx, cfg)
 	endProgress()
 	if err != nil {

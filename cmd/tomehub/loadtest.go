@@ -191,6 +191,7 @@ func (a *app) runLoadtest(ctx context.Context, c *loadtestSettings, sc *loadtest
 		defer func() { err = errors.Join(err, retract()) }()
 	}
 	progress, endProgress := a.loadtestProgress(c.quiet, sc.Name)
+	a.lean()
 	result, err := loadtest.Run(ctx, loadtest.Config{
 		Scenario: sc, Target: target, TimeScale: c.timeScale, Seed: c.seed, Duration: c.duration, Version: buildVersion(),
 		Logger: a.logger(), Progress: progress, AdminURL: admin, TopStatements: topStatements(admin),

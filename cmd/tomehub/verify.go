@@ -95,6 +95,7 @@ func (a *app) runVerify(ctx context.Context, c *verifySettings) error {
 	}
 	show, end := a.verifyProgress(c.quiet)
 	cfg.Progress = show
+	a.lean()
 	result, err := loadtest.Verify(ctx, cfg)
 	end()
 	if err != nil {
