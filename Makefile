@@ -47,9 +47,9 @@ oracle: ## the free edition of Oracle in a container, for `make live` (needs doc
 live: ## the tests that want a real Oracle; TOMEHUB_TEST_ORACLE=user/password@host:port/service, a schema to be emptied
 	TOMEHUB_TEST_ORACLE=$${TOMEHUB_TEST_ORACLE:-tomehub/tomehub@127.0.0.1:1521/FREEPDB1} $(GO) test -count=1 -timeout 50m -p 1 -run '^TestLiveOracle' -v ./server/store ./profiler
 
-docs: ## write docs/flags.md, docs/metrics.md and the dashboards anew from the programs
+docs: ## write docs/flags.md, docs/metrics.md, docs/api.md and the dashboards anew from the programs
 	$(GO) test ./cmd/tomehub -run TestFlagsReference -update
-	$(GO) test ./server -run TestMetricsReference -update
+	$(GO) test ./server -run 'TestMetricsReference|TestAPIReference' -update
 	cd tools/dashboards && $(GO) run .
 
 ci: ## everything that CI runs
