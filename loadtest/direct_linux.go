@@ -14,8 +14,7 @@ import (
 // of each goroutine that waits in it 8 KiB, leaves 3 KiB of garbage behind for each connection, and its connections keep
 // two addresses each that nobody asks for. When thousands of users begin at once, that is most of what they need.
 type directDialer struct {
-	addr   unix.Sockaddr
-	family int
+	to     netip.AddrPort
 	remote net.Addr
 }
 
@@ -25,13 +24,16 @@ func newDirectDialer(address string) *directDialer {
 	if err != nil || to.Addr().Zone() != "" {
 		return nil
 	}
-	d := &directDialer{remote: net.TCPAddrFromAddrPort(to)}
-	if ip := to.Addr().Unmap(); ip.Is4() {
-		d.family, d.addr = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: ip.As4()}
-	} else {
-		d.family, d.addr = unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: ip.As16()}
+	return &directDialer{to: netip.AddrPortFrom(to.Addr().Unmap(), to.Port()), remote: net.TCPAddrFromAddrPort(to)}
+}
+
+// sockaddr is the address as the kernel takes it, anew for each connection: a call writes into it.
+func (d *directDialer) sockaddr() (family int, addr unix.Sockaddr) {
+	ip, port := d.to.Addr(), int(d.to.Port())
+	if ip.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: port, Addr: ip.As4()}
 	}
-	return d
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: port, Addr: ip.As16()}
 }
 
 // A directConn is a connection of a directDialer. It does not tell its own address.
@@ -60,14 +62,15 @@ func (d *directDialer) open() (net.Conn, error) {
 
 // begin returns a socket that connects, or the call that failed.
 func (d *directDialer) begin() (fd int, call string, err error) {
-	fd, err = unix.Socket(d.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	family, addr := d.sockaddr()
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, "socket", err
 	}
 	call = "setsockopt"
 	if err = d.set(fd); err == nil {
 		call = "connect"
-		err = unix.Connect(fd, d.addr)
+		err = unix.Connect(fd, addr)
 	}
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR { // it goes on in the background
 		_ = unix.Close(fd) // nothing was sent on it
