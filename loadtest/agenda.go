@@ -107,6 +107,17 @@ func (a *agenda) turn(u *user, at time.Duration, back bool) *user {
 	return next
 }
 
+// ready takes a user who is to send by now; nil when there is none.
+func (a *agenda) ready() *user {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ctx.Err() != nil {
+		return nil
+	}
+	u, _ := a.due(a.clock())
+	return u
+}
+
 // next blocks until a user is to send, and returns it with its call.due set; false when the run is over.
 func (a *agenda) next() (*user, bool) {
 	for a.ctx.Err() == nil {

@@ -56,6 +56,7 @@ type Config struct {
 	waiter    waiter                        // tests: must sleep on the bubble's clock
 	gauge     func(*gauge)                  // tests: changes what the gauge reads
 	serverCPU func() (time.Duration, error) // tests: takes the place of the server's process
+	waiting   int                           // tests: how many requests may wait with a goroutine; 0 takes maxWaiting
 	observer  http.RoundTripper             // tests: where the observer asks; with transport and without observer it is left out
 }
 

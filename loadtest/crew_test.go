@@ -152,12 +152,13 @@ func TestCrewIsCutOff(t *testing.T) {
 	})
 }
 
-// bothRoads runs one user against target for a moment, with a crew and with vegeta over net/http, which must agree on
-// the kinds of answers and their sizes. It returns the crew's result.
+// bothRoads runs one user against target for a moment, with a crew, with one whose users all wait in a lobby, and with
+// vegeta over net/http, which must agree on the kinds of answers and their sizes. It returns the first crew's result.
 func bothRoads(t *testing.T, why, target, step string) *Result {
 	t.Helper()
 	// With a dialer of its own no run is observed, which would wait for a server that says nothing.
 	got := short(t, target, step, func(c *Config) { c.dial = newDialer().DialContext })
+	lobby := short(t, target, step, func(c *Config) { c.dial = newDialer().DialContext; c.waiting = -1 })
 	var transport *http.Transport
 	want := short(t, target, step, func(c *Config) { transport = newTransport(1); c.transport = transport })
 	transport.CloseIdleConnections()
@@ -173,6 +174,9 @@ func bothRoads(t *testing.T, why, target, step string) *Result {
 	}
 	if !maps.Equal(per(got), per(want)) {
 		t.Errorf("%s: the crew has %v and %d bytes, net/http %v and %d", why, got.Total.Kinds, got.Total.BytesIn, want.Total.Kinds, want.Total.BytesIn)
+	}
+	if !maps.Equal(per(lobby), per(want)) {
+		t.Errorf("%s: from the lobby %v and %d bytes, net/http %v and %d", why, lobby.Total.Kinds, lobby.Total.BytesIn, want.Total.Kinds, want.Total.BytesIn)
 	}
 	return got
 }
@@ -245,9 +249,9 @@ func TestCrewSendsAgain(t *testing.T) {
 		t.Cleanup(func() { l.Close(); all.Wait() })
 		return "http://" + l.Addr().String()
 	}
-	f := func(why, target, step string, fails, resent bool) {
+	run := func(why, target, step string, waiting int, fails, resent bool) {
 		t.Helper()
-		r, err := Run(t.Context(), Config{Target: target, gauge: idle, Scenario: mustParse(t, "duration: 200ms\nusers: {count: 1}\nthink: 10ms\nflows: [{name: f, steps: [{name: s, "+step+"}]}]\n")})
+		r, err := Run(t.Context(), Config{Target: target, gauge: idle, waiting: waiting, Scenario: mustParse(t, "duration: 200ms\nusers: {count: 1}\nthink: 10ms\nflows: [{name: f, steps: [{name: s, "+step+"}]}]\n")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,6 +261,11 @@ func TestCrewSendsAgain(t *testing.T) {
 		if again := r.Generator.Resent > 0; again != resent {
 			t.Errorf("%s: %d sent again", why, r.Generator.Resent)
 		}
+	}
+	f := func(why, target, step string, fails, resent bool) {
+		t.Helper()
+		run(why, target, step, 0, fails, resent)
+		run(why+", from the lobby", target, step, -1, fails, resent)
 	}
 	f("closed while it rests", server(3, 0), "post: /, body: a", false, false)
 	f("closed on a GET", server(3, 1), "get: /", false, true)

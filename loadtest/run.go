@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -196,7 +197,7 @@ func (r *run) send(ctx context.Context) {
 	if r.crewCan() {
 		c := &crew{
 			agenda: r.agenda, ex: r.ex, wires: r.wires(newDialer(), newDirectDialer(r.address())), slow: r.wires(newSlowDialer(), nil),
-			perUser: r.scn.PerUser, after: r.answered,
+			perUser: r.scn.PerUser, after: r.answered, waiting: int64(cmp.Or(r.cfg.waiting, maxWaiting)),
 		}
 		c.run(ctx)
 		return

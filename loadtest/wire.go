@@ -25,6 +25,9 @@ type wire struct {
 	rested time.Duration // since when it rests
 	used   bool          // has brought an answer
 
+	hasty   bool // ask returns errWaits in place of waiting
+	watched bool // by a lobby, which knows of it until it is closed
+
 	// What a call of the kernel reads from and writes to.
 	request []byte // what is still to be sent
 	into    *wireAnswer

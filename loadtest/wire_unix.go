@@ -20,7 +20,7 @@ func (l *wire) prepare() {
 }
 
 // ask sends the request and waits for the first bytes of its answer, which it reads. It returns what of the request the
-// kernel did not take at once; nothing was waited for then.
+// kernel did not take at once; nothing was waited for then. When it is hasty, it returns errWaits once all is sent.
 //
 // To write and then to read through net.Conn costs a call of the kernel more, because the first Read comes too early in
 // nearly every case. Here the request is written inside the runtime's call for reading, which has made ready to wait
@@ -67,7 +67,10 @@ func (l *wire) step(fd uintptr) bool {
 			l.err = l.failed("write", err)
 			return true
 		}
-		return len(l.request) > 0
+		if l.hasty && len(l.request) == 0 {
+			l.err = errWaits
+		}
+		return len(l.request) > 0 || l.hasty
 	}
 	n, err := again(syscall.Read, fd, l.into.space())
 	switch {
