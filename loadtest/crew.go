@@ -24,9 +24,9 @@ type crew struct {
 	waiting int64 // how many requests may wait with a goroutine
 
 	senders sync.Pool // of *sender
-	all  sync.WaitGroup
-	lead chan struct{} // makes one of those who rest the leader
-	over chan struct{} // closed when the agenda has ended
+	all     sync.WaitGroup
+	lead    chan struct{} // makes one of those who rest the leader
+	over    chan struct{} // closed when the agenda has ended
 
 	mu   sync.Mutex // guards rest
 	rest int        // goroutines that wait for lead

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -68,8 +69,8 @@ func TestLobbyHoldsMany(t *testing.T) {
 	if r.Total.OK != users || r.Total.BytesIn != 4*users {
 		t.Errorf("%+v", r.Total)
 	}
-	if most < maxWaiting || most > maxWaiting+30 {
-		t.Errorf("%d goroutines for %d requests that wait, want %d and a few", most, users, maxWaiting)
+	if most < maxWaiting || most > maxWaiting+maxIdle+30 {
+		t.Errorf("%d goroutines for %d requests that wait, want %d, at most %d that rest, and a few", most, users, maxWaiting, maxIdle)
 	}
 }
 
@@ -99,6 +100,7 @@ func TestLobbyTimeouts(t *testing.T) {
 // A run that is stopped leaves nobody behind in the lobby.
 func TestLobbyIsEmptied(t *testing.T) {
 	const users = 50
+	began := time.Now()
 	srv := holding(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
@@ -107,13 +109,94 @@ func TestLobbyIsEmptied(t *testing.T) {
 	}()
 	r, err := Run(ctx, Config{
 		Target: srv.URL, gauge: idle, dial: newDialer().DialContext, waiting: -1,
-		Scenario: mustParse(t, fmt.Sprintf(manyUsers, users, "1m", "1m")),
+		Scenario: mustParse(t, fmt.Sprintf(manyUsers, users, "9m", "1m")),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Total.Completed != 0 || r.Total.Failed != 0 {
-		t.Errorf("%+v", r.Total)
+	if took := time.Since(began); r.Total.Completed != 0 || r.Total.Failed != 0 || took > time.Minute {
+		t.Errorf("ended after %v with %+v", took, r.Total)
+	}
+}
+
+// Whoever waits is called once, for a reason of its own: its answer begins or its time is over.
+func TestLobbyCalls(t *testing.T) {
+	began := time.Now()
+	clock := func() time.Duration { return time.Since(began) }
+	ls := &wires{began: began, clock: clock, open: map[*wire]struct{}{}}
+	defer ls.close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	pair := func(limit time.Duration) (*wire, net.Conn) {
+		t.Helper()
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		its, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { its.Close() })
+		w := ls.add(c)
+		w.limit = limit
+		return w, its
+	}
+	called := make(chan waits, 10)
+	b, err := newLobby(began, clock, func(w waits) { called <- w })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	enter := func(slot int, w *wire, want bool) {
+		t.Helper()
+		if got := b.enter(waits{u: &user{slot: slot}, wire: w}); got != want {
+			t.Fatalf("user %d enters: %v, want %v", slot, got, want)
+		}
+	}
+	next := func(want int) {
+		t.Helper()
+		select {
+		case w := <-called:
+			if w.u.slot != want {
+				t.Fatalf("user %d is called, want %d", w.u.slot, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("user %d is not called", want)
+		}
+	}
+	first, toFirst := pair(time.Hour)
+	silent, toSilent := pair(time.Hour)
+	third, toThird := pair(time.Hour)
+	fmt.Fprint(toFirst, "a")
+	enter(1, first, true)
+	next(1)
+	enter(2, silent, true) // in the place of the first, whose byte nobody has read
+	fmt.Fprint(toThird, "a")
+	enter(3, third, true)
+	next(3)
+	enter(3, third, true) // again, with its byte
+	next(3)
+
+	brief, _ := pair(clock() + 20*time.Millisecond)
+	enter(4, brief, true)
+	next(4)
+	if at := clock(); at < brief.limit-time.Millisecond {
+		t.Errorf("called after %v, its time is over after %v", at, brief.limit)
+	}
+	fmt.Fprint(toSilent, "a")
+	next(2)
+
+	last, _ := pair(time.Hour)
+	enter(5, last, true)
+	b.empty()
+	next(5)
+	enter(6, silent, false)
+	if len(called) != 0 {
+		t.Errorf("user %d is called once more", (<-called).u.slot)
 	}
 }
 
