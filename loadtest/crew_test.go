@@ -358,7 +358,7 @@ func TestCrewLeavesNoGarbage(t *testing.T) {
 	}
 	first, last := looks[1], looks[len(looks)-1] // before the first the connections were made
 	requests := last.requests - first.requests
-	const perSecond = 3000 // objects of the windows that end and of those who look on, whatever number of requests there are
+	const perSecond = 3000                                                             // objects of the windows that end and of those who look on, whatever number of requests there are
 	if n := last.mallocs - first.mallocs; requests < 100 || n > 2*requests+perSecond { // the race detector adds some
 		t.Errorf("%d objects for %d requests, want none", n, requests)
 	}

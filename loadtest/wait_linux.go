@@ -13,7 +13,8 @@ import (
 // A pollWaiter sleeps exactly. The runtime's timers wake a goroutine of an idle process about a millisecond late; a load
 // test at 1,000 requests per second would send every one of them late by half its gap. So the last stretch of a wait
 // is slept in the kernel, by nanoseconds, on a descriptor by which it can be woken. The stretches before it are slept
-// on a timer and a channel, because there a wake-up costs a tenth.
+// on a timer and a channel, because there a wake-up costs a tenth. And because a processor that fell asleep takes its time
+// to wake, tens of microseconds and more in a virtual machine, the very end of a wait is not slept.
 type pollWaiter struct {
 	timerWaiter
 	polling atomic.Bool
@@ -24,6 +25,12 @@ type pollWaiter struct {
 
 // lastStretch is how much of a wait is slept in the kernel: more than a timer is ever late.
 const lastStretch = 1500 * time.Microsecond
+
+// The end of a wait that is not slept is a share of it, which bounds what of a processor is spent on being in time.
+const (
+	awakeShare = 10 // as a divisor
+	mostAwake  = 100 * time.Microsecond
+)
 
 // newWaiter returns the most exact waiter of this system.
 func newWaiter() (waiter, error) {
@@ -43,11 +50,26 @@ func (w *pollWaiter) wait(d time.Duration) {
 	if d <= 0 {
 		return
 	}
+	began := time.Now()
+	if !w.sleep(d - min(d/awakeShare, mostAwake)) {
+		return
+	}
+	for time.Since(began) < d {
+		select {
+		case <-w.woken:
+			return
+		default:
+		}
+	}
+}
+
+// sleep sleeps for d and tells whether it was not woken.
+func (w *pollWaiter) sleep(d time.Duration) bool {
 	w.polling.Store(true)
 	defer w.polling.Store(false)
 	select {
 	case <-w.woken: // before polling was set, so the descriptor does not know
-		return
+		return false
 	default:
 	}
 	// The kernel may let a thread sleep longer by its timer slack, 50 µs unless the thread says otherwise. Which thread this
@@ -55,8 +77,12 @@ func (w *pollWaiter) wait(d time.Duration) {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it the wait is only less exact
 	ts := unix.NsecToTimespec(int64(d))
 	fds := [1]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}
-	if n, err := unix.Ppoll(fds[:], &ts, nil); err != nil || n == 0 {
-		return // EINTR, or the time has come
+	n, err := unix.Ppoll(fds[:], &ts, nil)
+	if err != nil {
+		return false // EINTR: whoever waits looks at the clock
+	}
+	if n == 0 {
+		return true
 	}
 	var count [8]byte
 	_, _ = unix.Read(w.fd, count[:]) // only takes the wake-up back; the descriptor does not block
@@ -64,6 +90,7 @@ func (w *pollWaiter) wait(d time.Duration) {
 	case <-w.woken:
 	default:
 	}
+	return false
 }
 
 func (w *pollWaiter) wake() {

@@ -1,8 +1,11 @@
 package loadtest
 
 import (
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // However the two ways of sleeping follow on each other, a wake-up before or during a wait ends it.
@@ -43,9 +46,25 @@ func TestPollWaiter(t *testing.T) {
 	w.wake() // somebody who does not know yet
 }
 
+// A bareWaiter is what the machine can do: a thread of its own that the kernel puts to sleep.
+type bareWaiter struct{ waiter }
+
+func (bareWaiter) wait(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&ts, nil) // EINTR is looked after by whoever waits
+}
+
+func (bareWaiter) close() { runtime.UnlockOSThread() }
+
+func newBareWaiter() (waiter, error) {
+	runtime.LockOSThread()
+	return bareWaiter{}, unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+}
+
+// How late a wait of a millisecond ends: ours, that of the runtime's timers, and as soon as this machine can.
 func BenchmarkSleepLag(b *testing.B) {
 	for name, w := range map[string]func() (waiter, error){
-		"poll": newWaiter, "timer": func() (waiter, error) { return newTimerWaiter(), nil },
+		"poll": newWaiter, "timer": func() (waiter, error) { return newTimerWaiter(), nil }, "bare": newBareWaiter,
 	} {
 		b.Run(name, func(b *testing.B) {
 			waiter, err := w()
