@@ -49,7 +49,7 @@ const manyUsers = "users: {count: %d}\nthink: 1m\ntimeout: %s\nduration: %s\ncon
 
 // Users beyond a bound wait for their answers without a goroutine, and each gets its own.
 func TestLobbyHoldsMany(t *testing.T) {
-	const users = maxWaiting + 300
+	const users, waiting = 500, 100
 	srv := holding(t)
 	before := runtime.NumGoroutine()
 	most := 0
@@ -60,7 +60,7 @@ func TestLobbyHoldsMany(t *testing.T) {
 		close(srv.release)
 	}()
 	r, err := Run(t.Context(), Config{
-		Target: srv.URL, gauge: idle, dial: newDialer().DialContext,
+		Target: srv.URL, gauge: idle, dial: newDialer().DialContext, waiting: waiting,
 		Scenario: mustParse(t, fmt.Sprintf(manyUsers, users, "30s", "100ms")),
 	})
 	if err != nil {
@@ -69,8 +69,8 @@ func TestLobbyHoldsMany(t *testing.T) {
 	if r.Total.OK != users || r.Total.BytesIn != 4*users {
 		t.Errorf("%+v", r.Total)
 	}
-	if most < maxWaiting || most > maxWaiting+maxIdle+30 {
-		t.Errorf("%d goroutines for %d requests that wait, want %d, at most %d that rest, and a few", most, users, maxWaiting, maxIdle)
+	if most < waiting || most > waiting+maxIdle+30 {
+		t.Errorf("%d goroutines for %d requests that wait, want %d, at most %d that rest, and a few", most, users, waiting, maxIdle)
 	}
 }
 
