@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,7 +37,7 @@ or machine differ nothing is judged, unless --force is given.
 
 Exit code 0 when nothing regressed, 3 when something did, 4 when it cannot be told.`,
 		Example: `  tomehub loadtest compare main.json branch.json
-  tomehub loadtest compare main-1.json main-2.json main-3.json -- branch-1.json branch-2.json branch-3.json
+  tomehub loadtest compare --out change.json main-1.json main-2.json main-3.json -- branch-1.json branch-2.json branch-3.json
   tomehub loadtest compare main.json branch.json --min-effect 10 --format junit > junit.xml`,
 		Args: compareArgs,
 	}
@@ -66,6 +67,11 @@ func compareArgs(cmd *cobra.Command, args []string) error {
 	before, after := sides(args, cmd.ArgsLenAtDash())
 	if len(before) == 0 || len(after) == 0 {
 		return usageError{fmt.Errorf("%s wants two results, or several, with -- between those before and those after (see 'tomehub loadtest compare --help')", commandPath(cmd))}
+	}
+	for _, path := range after {
+		if cmd.ArgsLenAtDash() >= 0 && strings.HasPrefix(path, "-") {
+			return usageError{fmt.Errorf("behind -- there are results only: put %s before the first of them (a file of that name is ./%s)", path, path)}
+		}
 	}
 	return nil
 }

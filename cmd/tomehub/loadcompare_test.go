@@ -68,6 +68,7 @@ func TestLoadtestCompare(t *testing.T) {
 	f(exitUsage, "missing.json", "compare", file("missing.json"), file("a.json"))
 	f(exitUsage, "wants two results", "compare", file("a.json"))
 	f(exitUsage, "with -- between", "compare", file("a.json"), file("a.json"), file("b.json"))
+	f(exitUsage, "put --out before the first of them", "compare", file("a.json"), "--", file("b.json"), "--out", file("d.json"))
 	f(exitUsage, "--min-effect) is -3", "compare", file("a.json"), file("b.json"), "--min-effect", "-3")
 
 	data, err := os.ReadFile(file("c.json"))
