@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -112,6 +113,27 @@ func TestDirectFails(t *testing.T) {
 	}
 	if len(ls.open) != 0 || ls.opened.Load() != 0 {
 		t.Errorf("%d open, %d counted after a failure, want none", len(ls.open), ls.opened.Load())
+	}
+}
+
+// Where the kernel refuses at once, the socket must not be left behind.
+func TestDirectLeavesNoSocket(t *testing.T) {
+	sockets := func() int {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	ls := directWires(t, "255.255.255.255:1") // nothing is connected to everybody
+	before := sockets()
+	for range 100 {
+		if _, err := ls.take(t.Context(), nil, time.Minute); err == nil {
+			t.Fatal("connected to everybody")
+		}
+	}
+	if after := sockets(); after > before+20 { // other tests open some
+		t.Errorf("%d files were open, now %d", before, after)
 	}
 }
 

@@ -32,6 +32,8 @@ const (
 	mostAwake  = 100 * time.Microsecond
 )
 
+func awake(d time.Duration) time.Duration { return min(d/awakeShare, mostAwake) }
+
 // newWaiter returns the most exact waiter of this system.
 func newWaiter() (waiter, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
@@ -51,7 +53,7 @@ func (w *pollWaiter) wait(d time.Duration) {
 		return
 	}
 	began := time.Now()
-	if !w.sleep(d - min(d/awakeShare, mostAwake)) {
+	if !w.sleep(d - awake(d)) {
 		return
 	}
 	for time.Since(began) < d {

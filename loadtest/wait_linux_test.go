@@ -46,6 +46,20 @@ func TestPollWaiter(t *testing.T) {
 	w.wake() // somebody who does not know yet
 }
 
+// Being in time may take a tenth of a processor, not all of it.
+func TestAwake(t *testing.T) {
+	f := func(wait, want time.Duration) {
+		t.Helper()
+		if got := awake(wait); got != want {
+			t.Errorf("of %v %v are not slept, want %v", wait, got, want)
+		}
+	}
+	f(lastStretch, mostAwake)
+	f(time.Millisecond, mostAwake)
+	f(100*time.Microsecond, 10*time.Microsecond)
+	f(5, 0)
+}
+
 // A bareWaiter is what the machine can do: a thread of its own that the kernel puts to sleep.
 type bareWaiter struct{ waiter }
 
