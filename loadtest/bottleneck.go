@@ -44,21 +44,18 @@ const (
 // So the ranking needs no bound on how full a pool may be.
 func findBottlenecks(steps []CapacityStep, slos []Check, unit string) []Bottleneck {
 	edge, broken, blind := edgeOf(steps)
-	if edge == nil {
-		if blind == nil {
-			return []Bottleneck{}
-		}
+	switch {
+	case broken:
+	case blind != nil:
 		return []Bottleneck{{Resource: resourceGenerator, Share: 100, From: blind.Load, Evidence: "the generator's side: " + strings.Join(blind.Reasons, "; ")}}
+	case edge != nil:
+		return []Bottleneck{{Resource: resourceNone, Evidence: "none was reached" + nearestToEnd(edge, unit)}}
+	default:
+		return []Bottleneck{}
 	}
 	look := func(st *CapacityStep) []suspect {
 		q := quietStep(steps, st)
 		return suspects(&scene{st: st, quiet: q, slos: slos, unit: unit})
-	}
-	if !broken {
-		if blind != nil {
-			return []Bottleneck{{Resource: resourceGenerator, Share: 100, From: blind.Load, Evidence: "the generator's side: " + strings.Join(blind.Reasons, "; ")}}
-		}
-		return []Bottleneck{{Resource: resourceNone, Evidence: "none was reached" + nearestToEnd(edge, unit)}}
 	}
 	var out []Bottleneck
 	for _, s := range look(edge) {

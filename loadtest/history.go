@@ -201,15 +201,11 @@ func (t Trend) sentence() string {
 	if len(before) == 0 {
 		return "History: the first run of this scenario against this kind of server at this time scale."
 	}
-	median := func(of func(*PastRun) float64) float64 {
-		var all []float64
-		for i := range before {
-			all = append(all, of(&before[i]))
-		}
-		slices.Sort(all)
-		return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+	var p95s, rates []float64
+	for i := range before {
+		p95s, rates = append(p95s, before[i].P95MS), append(rates, before[i].Rate)
 	}
-	p95, rate := median(func(p *PastRun) float64 { return p.P95MS }), median(func(p *PastRun) float64 { return p.Rate })
+	p95, rate := median(p95s), median(rates)
 	return fmt.Sprintf("History: p95 %s and %s/s; the median of the %s before: %s and %s/s. Runs differ by chance; 'tomehub loadtest compare' says what is more than that.",
 		formatMS(last.P95MS), formatNumber(last.Rate), plural(len(before), "run"), formatMS(p95), formatNumber(rate))
 }

@@ -65,47 +65,57 @@ flows:
 	return r
 }
 
+// wantKind runs one step for a moment, and all its requests must be of the kind.
+func wantKind(t *testing.T, why, target, step string, want Kind, detail string) {
+	t.Helper()
+	r := short(t, target, step)
+	if n := r.Total.Kinds[want]; n == 0 || n != r.Total.Completed {
+		t.Errorf("%s: kinds %v, want only %v", why, r.Total.Kinds, want)
+		return
+	}
+	wantRefused, wantFailed := int64(0), r.Total.Completed
+	switch {
+	case want == OK:
+		wantFailed = 0
+	case want == RateLimited || want == Overloaded:
+		wantRefused, wantFailed = wantFailed, 0
+	}
+	if r.Total.Refused != wantRefused || r.Total.Failed != wantFailed {
+		t.Errorf("%s: %d refused, %d failed; want %d, %d", why, r.Total.Refused, r.Total.Failed, wantRefused, wantFailed)
+	}
+	if want != OK && (len(r.Errors) != 1 || !strings.Contains(r.Errors[0].Example, detail)) {
+		t.Errorf("%s: errors %+v, want %q in the example", why, r.Errors, detail)
+	}
+	if timed := r.Total.Response.Count > 0; timed != want.timed() {
+		t.Errorf("%s: its time is in the percentiles: %v", why, timed)
+	}
+}
+
+// answers is the URL of a server that answers what a scenario sends with code and body.
+func answers(t *testing.T, code int, body string) string {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Vegeta-Seq") != "" || r.Header.Get("X-Tomehub-User") != "load-1" || strings.Contains(r.RequestURI, "#") {
+			http.Error(w, "not what the scenario says", http.StatusTeapot)
+			return
+		}
+		if r.URL.Path == "/elsewhere" {
+			return
+		}
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(code)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
 func TestKinds(t *testing.T) {
 	f := func(why, target, step string, want Kind, detail string) {
 		t.Helper()
-		r := short(t, target, step)
-		if n := r.Total.Kinds[want]; n == 0 || n != r.Total.Completed {
-			t.Errorf("%s: kinds %v, want only %v", why, r.Total.Kinds, want)
-			return
-		}
-		wantRefused, wantFailed := int64(0), r.Total.Completed
-		switch {
-		case want == OK:
-			wantFailed = 0
-		case want == RateLimited || want == Overloaded:
-			wantRefused, wantFailed = wantFailed, 0
-		}
-		if r.Total.Refused != wantRefused || r.Total.Failed != wantFailed {
-			t.Errorf("%s: %d refused, %d failed; want %d, %d", why, r.Total.Refused, r.Total.Failed, wantRefused, wantFailed)
-		}
-		if want != OK && (len(r.Errors) != 1 || !strings.Contains(r.Errors[0].Example, detail)) {
-			t.Errorf("%s: errors %+v, want %q in the example", why, r.Errors, detail)
-		}
-		if timed := r.Total.Response.Count > 0; timed != want.timed() {
-			t.Errorf("%s: its time is in the percentiles: %v", why, timed)
-		}
+		wantKind(t, why, target, step, want, detail)
 	}
-	status := func(code int, body string) string {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("X-Vegeta-Seq") != "" || r.Header.Get("X-Tomehub-User") != "load-1" || strings.Contains(r.RequestURI, "#") {
-				http.Error(w, "not what the scenario says", http.StatusTeapot)
-				return
-			}
-			if r.URL.Path == "/elsewhere" {
-				return
-			}
-			w.Header().Set("Location", "/elsewhere")
-			w.WriteHeader(code)
-			fmt.Fprint(w, body)
-		}))
-		t.Cleanup(srv.Close)
-		return srv.URL
-	}
+	status := func(code int, body string) string { return answers(t, code, body) }
 	const object = `{"page": 1, "title": "Being", "tags": ["a"], "none": null}`
 	f("a right answer", status(200, ""), "timeout: 5s", OK, "")
 	f("a limit", status(429, ""), "timeout: 5s", RateLimited, "status 429")
@@ -125,7 +135,13 @@ func TestKinds(t *testing.T) {
 	f("a missing field", status(200, object), "expect: {json: [{path: total, exists: true}]}", WrongAnswer, "total is missing")
 	f("a field too many", status(200, object), "expect: {json: [{path: page, exists: false}]}", WrongAnswer, "page is there")
 	f("JSON beyond all bounds", status(200, `"`+strings.Repeat("x", maxAnswer)+`"`), "expect: {json: [{path: page, exists: true}]}", TooLarge, "16 MiB")
+}
 
+func TestKindsOfBrokenConnections(t *testing.T) {
+	f := func(why, target, step string, want Kind, detail string) {
+		t.Helper()
+		wantKind(t, why, target, step, want, detail)
+	}
 	f("a reset", raw(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }), "timeout: 5s", Reset, "connection reset")
 	f("a closed connection", raw(t, func(net.Conn) {}), "timeout: 5s", Closed, "EOF")
 	f("a cut answer", raw(t, func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc") }), "timeout: 5s", Truncated, "unexpected EOF")

@@ -46,124 +46,145 @@ func (w *wire) sizes() (list []int) {
 	return list
 }
 
-func TestFullBuffersWaitForTheRest(t *testing.T) {
-	f := func(why string, do func(t *testing.T, c *conn, w *wire)) {
-		t.Helper()
-		t.Run(why, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := &wire{}
-				c := &conn{Conn: w, release: func() {}}
-				do(t, c, w)
-				_ = c.Close()
-				if c.held != nil || !w.closed {
-					t.Error("something is held, or open, after Close")
-				}
-			})
-		})
-	}
-	write := func(t *testing.T, c *conn, n int) {
-		t.Helper()
-		if got, err := c.Write(bytes.Repeat([]byte{byte(n)}, n)); got != n || err != nil {
-			t.Errorf("Write of %d: %d, %v", n, got, err)
-		}
-	}
-	want := func(t *testing.T, w *wire, sizes ...int) {
-		t.Helper()
-		got := w.sizes()
-		if len(got) != len(sizes) {
-			t.Errorf("writes of %v, want %v", got, sizes)
-			return
-		}
-		for i := range got {
-			if got[i] != sizes[i] {
-				t.Errorf("writes of %v, want %v", got, sizes)
+// onWire runs one case in a bubble of time and looks that Close leaves nothing behind.
+func onWire(t *testing.T, why string, do func(t *testing.T, c *conn, w *wire)) {
+	t.Helper()
+	t.Run(why, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := &wire{}
+			c := &conn{Conn: w, release: func() {}}
+			do(t, c, w)
+			_ = c.Close()
+			if c.held != nil || !w.closed {
+				t.Error("something is held, or open, after Close")
 			}
+		})
+	})
+}
+
+func writeSize(t *testing.T, c *conn, n int) {
+	t.Helper()
+	if got, err := c.Write(bytes.Repeat([]byte{byte(n)}, n)); got != n || err != nil {
+		t.Errorf("Write of %d: %d, %v", n, got, err)
+	}
+}
+
+func wantSizes(t *testing.T, w *wire, sizes ...int) {
+	t.Helper()
+	got := w.sizes()
+	if len(got) != len(sizes) {
+		t.Errorf("writes of %v, want %v", got, sizes)
+		return
+	}
+	for i := range got {
+		if got[i] != sizes[i] {
+			t.Errorf("writes of %v, want %v", got, sizes)
 		}
 	}
+}
+
+func TestFullBuffersWaitForTheRest(t *testing.T) {
+	f := func(why string, do func(t *testing.T, c *conn, w *wire)) { t.Helper(); onWire(t, why, do) }
 	f("other sizes go at once", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer-1)
-		write(t, c, httpBuffer+1)
-		want(t, w, httpBuffer-1, httpBuffer+1)
+		writeSize(t, c, httpBuffer-1)
+		writeSize(t, c, httpBuffer+1)
+		wantSizes(t, w, httpBuffer-1, httpBuffer+1)
 	})
 	f("a full buffer goes with the rest", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer)
-		want(t, w)
-		write(t, c, 7)
-		want(t, w, httpBuffer, 7) // one system call on TCP, in this order
+		writeSize(t, c, httpBuffer)
+		wantSizes(t, w)
+		writeSize(t, c, 7)
+		wantSizes(t, w, httpBuffer, 7) // one system call on TCP, in this order
 	})
 	f("two full buffers", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer)
-		write(t, c, httpBuffer)
-		want(t, w, httpBuffer, httpBuffer)
+		writeSize(t, c, httpBuffer)
+		writeSize(t, c, httpBuffer)
+		wantSizes(t, w, httpBuffer, httpBuffer)
 	})
 	f("nothing follows", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer)
+		writeSize(t, c, httpBuffer)
 		time.Sleep(holdTime)
 		synctest.Wait()
-		want(t, w, httpBuffer)
-		write(t, c, httpBuffer)
-		write(t, c, 7)
-		want(t, w, httpBuffer, httpBuffer, 7)
+		wantSizes(t, w, httpBuffer)
+		writeSize(t, c, httpBuffer)
+		writeSize(t, c, 7)
+		wantSizes(t, w, httpBuffer, httpBuffer, 7)
 	})
 	f("closed before anything follows", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer)
+		writeSize(t, c, httpBuffer)
 		_ = c.Close()
-		want(t, w, httpBuffer)
+		wantSizes(t, w, httpBuffer)
 		time.Sleep(holdTime)
 		synctest.Wait()
-		want(t, w, httpBuffer)
+		wantSizes(t, w, httpBuffer)
 	})
 	f("half closed before anything follows", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer)
+		writeSize(t, c, httpBuffer)
 		_ = c.CloseWrite()
-		want(t, w, httpBuffer)
+		wantSizes(t, w, httpBuffer)
 	})
-	const head, more = "HTTP/1.1 200 OK\r\nDate: now\r\n\r\n", "X-A: 1\r\nX-B: 2\r\n"
-	const whole = "HTTP/1.1 200 OK\r\n" + more + "Date: now\r\n\r\n"
-	sent := func(t *testing.T, c *conn, w *wire, parts []string, want string) {
-		t.Helper()
-		c.addField("X-A", "1")
-		c.addField("X-B", "2")
-		for _, p := range parts {
-			if n, err := c.Write([]byte(p)); n != len(p) || err != nil {
-				t.Errorf("Write of %d: %d, %v", len(p), n, err)
-			}
+	f("a broken connection", func(t *testing.T, c *conn, w *wire) {
+		writeSize(t, c, httpBuffer)
+		w.fail = errors.New("reset")
+		if n, err := c.Write([]byte("rest")); n != 0 || err == nil {
+			t.Errorf("Write: %d, %v", n, err)
 		}
-		time.Sleep(holdTime)
-		synctest.Wait()
-		if got := string(bytes.Join(w.writes, nil)); got != want {
-			t.Errorf("sent %.200q, want %.200q", got, want)
+		w.fail = nil
+		writeSize(t, c, 7)
+		wantSizes(t, w, 7)
+	})
+}
+
+// sentWithFields writes the parts on a connection with two fields of its own.
+func sentWithFields(t *testing.T, c *conn, w *wire, parts []string, want string) {
+	t.Helper()
+	c.addField("X-A", "1")
+	c.addField("X-B", "2")
+	for _, p := range parts {
+		if n, err := c.Write([]byte(p)); n != len(p) || err != nil {
+			t.Errorf("Write of %d: %d, %v", len(p), n, err)
 		}
 	}
+	time.Sleep(holdTime)
+	synctest.Wait()
+	if got := string(bytes.Join(w.writes, nil)); got != want {
+		t.Errorf("sent %.200q, want %.200q", got, want)
+	}
+}
+
+func TestFieldsGoUnderTheStatusLine(t *testing.T) {
+	f := func(why string, do func(t *testing.T, c *conn, w *wire)) { t.Helper(); onWire(t, why, do) }
+	const head, more = "HTTP/1.1 200 OK\r\nDate: now\r\n\r\n", "X-A: 1\r\nX-B: 2\r\n"
+	const whole = "HTTP/1.1 200 OK\r\n" + more + "Date: now\r\n\r\n"
 	filled := head + strings.Repeat("b", httpBuffer-len(head))
 	f("fields go under the status line", func(t *testing.T, c *conn, w *wire) {
-		sent(t, c, w, []string{head, head}, whole+head)
+		sentWithFields(t, c, w, []string{head, head}, whole+head)
 	})
 	f("fields go into a held buffer", func(t *testing.T, c *conn, w *wire) {
-		sent(t, c, w, []string{filled, "rest"}, whole+filled[len(head):]+"rest")
+		sentWithFields(t, c, w, []string{filled, "rest"}, whole+filled[len(head):]+"rest")
 	})
 	f("fields go into a full buffer that nothing follows", func(t *testing.T, c *conn, w *wire) {
-		sent(t, c, w, []string{filled}, whole+filled[len(head):])
+		sentWithFields(t, c, w, []string{filled}, whole+filled[len(head):])
 	})
 	f("the body is known to follow", func(t *testing.T, c *conn, w *wire) {
 		c.body = httpBuffer - len(head) + 1
-		sent(t, c, w, []string{filled}, "")
-		sent(t, c, w, []string{"b"}, whole+filled[len(head):]+"b")
+		sentWithFields(t, c, w, []string{filled}, "")
+		sentWithFields(t, c, w, []string{"b"}, whole+filled[len(head):]+"b")
 	})
 	f("no more body is known to follow", func(t *testing.T, c *conn, w *wire) {
 		c.body = httpBuffer - len(head)
-		sent(t, c, w, []string{filled}, whole+filled[len(head):])
+		sentWithFields(t, c, w, []string{filled}, whole+filled[len(head):])
 	})
 	f("fields go behind what is held", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer)
-		sent(t, c, w, []string{head + "body"}, strings.Repeat("\x00", httpBuffer)+whole+"body")
+		writeSize(t, c, httpBuffer)
+		sentWithFields(t, c, w, []string{head + "body"}, strings.Repeat("\x00", httpBuffer)+whole+"body")
 	})
 	f("more fields than a held buffer has room for", func(t *testing.T, c *conn, w *wire) {
 		c.addField("X-L", strings.Repeat("l", maxHeldFields))
-		sent(t, c, w, []string{filled}, "HTTP/1.1 200 OK\r\nX-L: "+strings.Repeat("l", maxHeldFields)+"\r\n"+more+filled[len("HTTP/1.1 200 OK\r\n"):])
+		sentWithFields(t, c, w, []string{filled}, "HTTP/1.1 200 OK\r\nX-L: "+strings.Repeat("l", maxHeldFields)+"\r\n"+more+filled[len("HTTP/1.1 200 OK\r\n"):])
 	})
 	f("fields wait for the answer behind a head of 1xx", func(t *testing.T, c *conn, w *wire) {
-		sent(t, c, w, []string{"HTTP/1.1 100 Continue\r\n\r\n", head}, "HTTP/1.1 100 Continue\r\n\r\n"+whole)
+		sentWithFields(t, c, w, []string{"HTTP/1.1 100 Continue\r\n\r\n", head}, "HTTP/1.1 100 Continue\r\n\r\n"+whole)
 	})
 	f("a broken connection under fields", func(t *testing.T, c *conn, w *wire) {
 		w.fail = errors.New("reset")
@@ -172,47 +193,42 @@ func TestFullBuffersWaitForTheRest(t *testing.T) {
 			t.Errorf("Write: %d, %v", n, err)
 		}
 	})
-	f("a broken connection", func(t *testing.T, c *conn, w *wire) {
-		write(t, c, httpBuffer)
-		w.fail = errors.New("reset")
-		if n, err := c.Write([]byte("rest")); n != 0 || err == nil {
-			t.Errorf("Write: %d, %v", n, err)
-		}
-		w.fail = nil
-		write(t, c, 7)
-		want(t, w, 7)
+}
+
+// onPipe runs one case in a bubble of time.
+func onPipe(t *testing.T, why string, do func(t *testing.T, c *conn, peer net.Conn)) {
+	t.Helper()
+	t.Run(why, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ours, peer := net.Pipe()
+			c := &conn{Conn: ours, release: func() {}}
+			defer peer.Close()
+			defer c.Close()
+			do(t, c, peer)
+		})
 	})
 }
 
+// readsLate reads, and the deadline must end it after so long.
+func readsLate(t *testing.T, c *conn, after time.Duration) {
+	t.Helper()
+	start := time.Now()
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != after {
+		t.Errorf("read %d, %v after %v, want the deadline after %v", n, err, time.Since(start), after)
+	}
+}
+
 func TestReadDeadlines(t *testing.T) {
-	f := func(why string, do func(t *testing.T, c *conn, peer net.Conn)) {
-		t.Helper()
-		t.Run(why, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ours, peer := net.Pipe()
-				c := &conn{Conn: ours, release: func() {}}
-				defer peer.Close()
-				defer c.Close()
-				do(t, c, peer)
-			})
-		})
-	}
-	late := func(t *testing.T, c *conn, after time.Duration) {
-		t.Helper()
-		start := time.Now()
-		if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != after {
-			t.Errorf("read %d, %v after %v, want the deadline after %v", n, err, time.Since(start), after)
-		}
-	}
+	f := func(why string, do func(t *testing.T, c *conn, peer net.Conn)) { t.Helper(); onPipe(t, why, do) }
 	f("set before a read", func(t *testing.T, c *conn, _ net.Conn) {
 		_ = c.SetReadDeadline(time.Now().Add(time.Second))
-		late(t, c, time.Second)
-		late(t, c, 0)
+		readsLate(t, c, time.Second)
+		readsLate(t, c, 0)
 	})
 	f("replaced before a read", func(t *testing.T, c *conn, _ net.Conn) {
 		_ = c.SetReadDeadline(time.Now().Add(time.Second))
 		_ = c.SetDeadline(time.Now().Add(time.Minute))
-		late(t, c, time.Minute)
+		readsLate(t, c, time.Minute)
 	})
 	f("replaced during a read", func(t *testing.T, c *conn, _ net.Conn) {
 		_ = c.SetReadDeadline(time.Now().Add(time.Hour))
@@ -220,8 +236,24 @@ func TestReadDeadlines(t *testing.T) {
 			time.Sleep(time.Second)
 			_ = c.SetReadDeadline(time.Unix(1, 0)) // as net/http calls a read off
 		}()
-		late(t, c, time.Second)
+		readsLate(t, c, time.Second)
 	})
+	f("lifted", func(t *testing.T, c *conn, peer net.Conn) {
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		readsLate(t, c, 0)
+		_ = c.SetReadDeadline(time.Time{})
+		go func() {
+			time.Sleep(time.Hour)
+			_, _ = peer.Write([]byte("x"))
+		}()
+		if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Errorf("read %d, %v", n, err)
+		}
+	})
+}
+
+func TestDeadlinesAreSeldomSet(t *testing.T) {
+	f := func(why string, do func(t *testing.T, c *conn, peer net.Conn)) { t.Helper(); onPipe(t, why, do) }
 	f("moved by less than the slack", func(t *testing.T, c *conn, _ net.Conn) {
 		c.slack = time.Second
 		counted := &counting{Conn: c.Conn}
@@ -239,7 +271,7 @@ func TestReadDeadlines(t *testing.T) {
 		}
 		start := time.Now()
 		_ = c.SetReadDeadline(start.Add(2 * time.Second)) // nearer by far
-		late(t, c, 3*time.Second)
+		readsLate(t, c, 3*time.Second)
 		_ = c.SetWriteDeadline(start.Add(2 * time.Second))
 		if counted.writes != 2 {
 			t.Error("a write deadline that is nearer by far was not set")
@@ -249,21 +281,9 @@ func TestReadDeadlines(t *testing.T) {
 		counted := &counting{Conn: c.Conn}
 		c.Conn = counted
 		_ = c.SetReadDeadline(time.Unix(1, 0))
-		late(t, c, 0)
+		readsLate(t, c, 0)
 		if counted.reads != 0 {
 			t.Error("the system was told of a read that nobody began")
-		}
-	})
-	f("lifted", func(t *testing.T, c *conn, peer net.Conn) {
-		_ = c.SetReadDeadline(time.Unix(1, 0))
-		late(t, c, 0)
-		_ = c.SetReadDeadline(time.Time{})
-		go func() {
-			time.Sleep(time.Hour)
-			_, _ = peer.Write([]byte("x"))
-		}()
-		if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
-			t.Errorf("read %d, %v", n, err)
 		}
 	})
 }

@@ -8,32 +8,40 @@ import (
 	"time"
 )
 
+type contextKey struct{}
+
+// onRequest runs one case in a bubble of time, on a context of a minute whose parent can leave.
+func onRequest(t *testing.T, why string, do func(t *testing.T, r *requestContext, leave context.CancelFunc)) {
+	t.Helper()
+	t.Run(why, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			parent, leave := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "kept"))
+			defer leave()
+			r := &requestContext{parent: parent, deadline: time.Now().Add(time.Minute)}
+			defer r.stop()
+			do(t, r, leave)
+		})
+	})
+}
+
+func wantErr(t *testing.T, c context.Context, want error) {
+	t.Helper()
+	if !errors.Is(c.Err(), want) || c.Err() == nil && want != nil {
+		t.Errorf("Err is %v, want %v", c.Err(), want)
+	}
+}
+
 func TestRequestContextEndsLikeAnyOther(t *testing.T) {
-	type keyed struct{}
 	f := func(why string, do func(t *testing.T, r *requestContext, leave context.CancelFunc)) {
 		t.Helper()
-		t.Run(why, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				parent, leave := context.WithCancel(context.WithValue(t.Context(), keyed{}, "kept"))
-				defer leave()
-				r := &requestContext{parent: parent, deadline: time.Now().Add(time.Minute)}
-				defer r.stop()
-				do(t, r, leave)
-			})
-		})
-	}
-	wantErr := func(t *testing.T, c context.Context, want error) {
-		t.Helper()
-		if !errors.Is(c.Err(), want) || c.Err() == nil && want != nil {
-			t.Errorf("Err is %v, want %v", c.Err(), want)
-		}
+		onRequest(t, why, do)
 	}
 	f("while it runs", func(t *testing.T, r *requestContext, _ context.CancelFunc) {
 		wantErr(t, r, nil)
 		if d, ok := r.Deadline(); !ok || time.Until(d) != time.Minute {
 			t.Errorf("deadline %v", d)
 		}
-		if r.Value(keyed{}) != "kept" || r.timed != nil {
+		if r.Value(contextKey{}) != "kept" || r.timed != nil {
 			t.Error("the parent's value is gone, or a timer runs though nobody waits")
 		}
 	})
@@ -52,28 +60,6 @@ func TestRequestContextEndsLikeAnyOther(t *testing.T) {
 		if context.Cause(r) != context.DeadlineExceeded {
 			t.Errorf("cause %v", context.Cause(r))
 		}
-	})
-	f("the parent leaves, nobody waiting", func(t *testing.T, r *requestContext, leave context.CancelFunc) {
-		leave()
-		wantErr(t, r, context.Canceled)
-		<-r.Done()
-	})
-	f("the parent leaves, somebody waiting", func(t *testing.T, r *requestContext, leave context.CancelFunc) {
-		done := r.Done()
-		leave()
-		<-done
-		wantErr(t, r, context.Canceled)
-	})
-	f("stopped", func(t *testing.T, r *requestContext, _ context.CancelFunc) {
-		r.stop()
-		wantErr(t, r, context.Canceled)
-		<-r.Done()
-	})
-	f("stopped while somebody waits", func(t *testing.T, r *requestContext, _ context.CancelFunc) {
-		done := r.Done()
-		r.stop()
-		<-done
-		wantErr(t, r, context.Canceled)
 	})
 	f("derived contexts follow", func(t *testing.T, r *requestContext, _ context.CancelFunc) {
 		child, cancel := context.WithTimeout(r, time.Hour)
@@ -96,6 +82,35 @@ func TestRequestContextEndsLikeAnyOther(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		wantErr(t, early, context.DeadlineExceeded)
+	})
+}
+
+func TestRequestContextEndsWithItsParent(t *testing.T) {
+	f := func(why string, do func(t *testing.T, r *requestContext, leave context.CancelFunc)) {
+		t.Helper()
+		onRequest(t, why, do)
+	}
+	f("the parent leaves, nobody waiting", func(t *testing.T, r *requestContext, leave context.CancelFunc) {
+		leave()
+		wantErr(t, r, context.Canceled)
+		<-r.Done()
+	})
+	f("the parent leaves, somebody waiting", func(t *testing.T, r *requestContext, leave context.CancelFunc) {
+		done := r.Done()
+		leave()
+		<-done
+		wantErr(t, r, context.Canceled)
+	})
+	f("stopped", func(t *testing.T, r *requestContext, _ context.CancelFunc) {
+		r.stop()
+		wantErr(t, r, context.Canceled)
+		<-r.Done()
+	})
+	f("stopped while somebody waits", func(t *testing.T, r *requestContext, _ context.CancelFunc) {
+		done := r.Done()
+		r.stop()
+		<-done
+		wantErr(t, r, context.Canceled)
 	})
 }
 

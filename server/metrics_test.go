@@ -108,40 +108,62 @@ func moved(before, after scrape) map[string]float64 {
 }
 
 // Every kind of request moves what it should, and nothing else.
-func TestMetricsMoveWithRequests(t *testing.T) {
+// A meter is a server with what it exports, and a limit of three searches.
+type meter struct {
+	*testing.T
+	handler, admin http.Handler
+}
+
+func newMeter(t *testing.T) meter {
+	t.Helper()
 	h, m := measuredHouse(t, 3, 60, cached, unchanged)
 	cfg := testConfig()
 	cfg.RateLimits = RateLimits{Global: 1000, Search: 3}
 	deps := h.deps()
 	deps.Metrics = m
 	s := newServer(t, cfg, deps)
-	admin := s.AdminHandler()
-	f := func(why string, want map[string]float64, do func()) {
-		t.Helper()
-		before := scraped(t, admin)
-		do()
-		got := moved(before, scraped(t, admin))
-		const owners, granted = `tomehub_db_query_duration_seconds{op="owners",outcome="ok"}`, `tomehub_db_acquire_seconds{outcome="granted",pool="read"}`
-		if n := got[owners]; n > 0 { // the store looks for changes of others from time to time
-			delete(got, owners)
-			if got[granted] -= n; got[granted] == 0 {
-				delete(got, granted)
-			}
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", why, diff)
+	return meter{t, s.Handler(), s.AdminHandler()}
+}
+
+// moves does something and holds the figures that it moved, and by how much, against those that are wanted.
+func (m meter) moves(why string, want map[string]float64, do func()) {
+	m.Helper()
+	before := scraped(m.T, m.admin)
+	do()
+	got := moved(before, scraped(m.T, m.admin))
+	const owners, granted = `tomehub_db_query_duration_seconds{op="owners",outcome="ok"}`, `tomehub_db_acquire_seconds{outcome="granted",pool="read"}`
+	if n := got[owners]; n > 0 { // the store looks for changes of others from time to time
+		delete(got, owners)
+		if got[granted] -= n; got[granted] == 0 {
+			delete(got, granted)
 		}
 	}
-	allowed := func(more map[string]float64, limiters ...string) map[string]float64 {
-		for _, l := range limiters {
-			more[`tomehub_ratelimit_decisions_total{decision="allowed",limiter="`+l+`"}`] = 1
-		}
-		return more
+	if diff := cmp.Diff(want, got); diff != "" {
+		m.Errorf("%s (-want +got):\n%s", why, diff)
 	}
-	search := func(method, body string) func() {
-		return func() { ask(t, s.Handler(), method, "/api/search?q=time", body, "X-Tomehub-User", "ann") }
+}
+
+// allowed adds to more that each of the limiters let one request pass.
+func allowed(more map[string]float64, limiters ...string) map[string]float64 {
+	for _, l := range limiters {
+		more[`tomehub_ratelimit_decisions_total{decision="allowed",limiter="`+l+`"}`] = 1
 	}
-	f("a search that the cache does not have", allowed(map[string]float64{
+	return more
+}
+
+func (m meter) ask(method, target, body string, headers ...string) func() {
+	return func() { ask(m.T, m.handler, method, target, body, headers...) }
+}
+
+func TestMetricsMoveWithRequests(t *testing.T) {
+	m := newMeter(t)
+	m.searches()
+	m.others()
+}
+
+func (m meter) searches() {
+	m.Helper()
+	m.moves("a search that the cache does not have", allowed(map[string]float64{
 		`tomehub_http_request_duration_seconds{code="200",method="GET",route="/api/search"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/search"}`:                           1,
 		`tomehub_db_acquire_seconds{outcome="granted",pool="read"}`:                          2,
@@ -153,25 +175,25 @@ func TestMetricsMoveWithRequests(t *testing.T) {
 		`tomehub_cache_entries{cache="concepts"}`:                                            1,
 		`tomehub_ratelimit_clients{limiter="global"}`:                                        1,
 		`tomehub_ratelimit_clients{limiter="search"}`:                                        1,
-	}, "global", "search"), search("GET", ""))
-	f("the same search", allowed(map[string]float64{
+	}, "global", "search"), m.ask("GET", "/api/search?q=time", "", "X-Tomehub-User", "ann"))
+	m.moves("the same search", allowed(map[string]float64{
 		`tomehub_http_request_duration_seconds{code="200",method="GET",route="/api/search"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/search"}`:                           1,
 		`tomehub_cache_requests_total{cache="content",result="hit"}`:                         1,
 		`tomehub_cache_requests_total{cache="concepts",result="hit"}`:                        1,
-	}, "global", "search"), search("GET", ""))
-	f("the same with HEAD, which is no GET", allowed(map[string]float64{
+	}, "global", "search"), m.ask("GET", "/api/search?q=time", "", "X-Tomehub-User", "ann"))
+	m.moves("the same with HEAD, which is no GET", allowed(map[string]float64{
 		`tomehub_http_request_duration_seconds{code="200",method="HEAD",route="/api/search"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/search"}`:                            1,
 		`tomehub_cache_requests_total{cache="content",result="hit"}`:                          1,
 		`tomehub_cache_requests_total{cache="concepts",result="hit"}`:                         1,
-	}, "global", "search"), search("HEAD", ""))
-	f("one search too many", map[string]float64{
+	}, "global", "search"), m.ask("HEAD", "/api/search?q=time", "", "X-Tomehub-User", "ann"))
+	m.moves("one search too many", map[string]float64{
 		`tomehub_http_request_duration_seconds{code="429",method="POST",route="/api/search"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/search"}`:                            1,
 		`tomehub_ratelimit_decisions_total{decision="refused",limiter="search"}`:              1,
-	}, search("POST", `{"q":"time"}`))
-	f("a stream of another user", allowed(map[string]float64{
+	}, m.ask("POST", "/api/search?q=time", `{"q":"time"}`, "X-Tomehub-User", "ann"))
+	m.moves("a stream of another user", allowed(map[string]float64{
 		`tomehub_http_request_duration_seconds{code="200",method="GET",route="/api/search/stream"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/search/stream"}`:                           1,
 		`tomehub_streams_closed_total{reason="completed"}`:                                          1,
@@ -179,25 +201,27 @@ func TestMetricsMoveWithRequests(t *testing.T) {
 		`tomehub_cache_requests_total{cache="content",result="hit"}`:                                1,
 		`tomehub_cache_requests_total{cache="concepts",result="hit"}`:                               1,
 		`tomehub_ratelimit_clients{limiter="search"}`:                                               1,
-	}, "global", "search"), func() {
-		ask(t, s.Handler(), "GET", "/api/search/stream?q=time&answer=false", "", "X-Tomehub-User", "bob")
-	})
-	f("a passage that is not there", allowed(map[string]float64{
+	}, "global", "search"), m.ask("GET", "/api/search/stream?q=time&answer=false", "", "X-Tomehub-User", "bob"))
+}
+
+func (m meter) others() {
+	m.Helper()
+	m.moves("a passage that is not there", allowed(map[string]float64{
 		`tomehub_http_request_duration_seconds{code="404",method="GET",route="/api/content/:id"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/content/:id"}`:                           1,
 		`tomehub_db_acquire_seconds{outcome="granted",pool="read"}`:                               1,
 		`tomehub_db_query_duration_seconds{op="passage",outcome="ok"}`:                            1,
 		`tomehub_cache_requests_total{cache="content",result="miss"}`:                             1,
 		`tomehub_cache_load_failures_total`:                                                       1,
-	}, "global"), func() { ask(t, s.Handler(), "GET", "/api/content/999999", "") })
-	f("a health route, which no limit counts", map[string]float64{
+	}, "global"), m.ask("GET", "/api/content/999999", ""))
+	m.moves("a health route, which no limit counts", map[string]float64{
 		`tomehub_http_request_duration_seconds{code="200",method="GET",route="/api/health/live"}`: 1,
 		`tomehub_http_db_queries_per_request{route="/api/health/live"}`:                           1,
-	}, func() { ask(t, s.Handler(), "GET", "/api/health/live", "") })
-	f("an invented method", allowed(map[string]float64{
+	}, m.ask("GET", "/api/health/live", ""))
+	m.moves("an invented method", allowed(map[string]float64{
 		`tomehub_http_request_duration_seconds{code="405",method="OTHER",route="unknown method"}`: 1,
 		`tomehub_http_db_queries_per_request{route="unknown method"}`:                             1,
-	}, "global"), func() { ask(t, s.Handler(), "BREW", "/api/search", "") })
+	}, "global"), m.ask("BREW", "/api/search", ""))
 }
 
 // A pool without a free connection and a statement that fails are seen for what they are.

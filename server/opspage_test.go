@@ -262,79 +262,93 @@ func (o *operator) judges() {
 	r := httptest.NewServer(s.AdminHandler())
 	o.t.Cleanup(r.Close)
 	o.Open(r.URL+"/", phone)
-	f := func(change string, want ...string) {
-		o.t.Helper()
-		var got []string
-		o.Eval(`(async () => {
-			const {judge} = await import('/page/rules.js'), {History} = await import('/page/figures.js');
-			const old = await (await fetch('/ops')).json(), d = structuredClone(old), read = d.pools[0], req = d.requests;
-			d.now = new Date(Date.parse(old.now) + 5000).toISOString();
-			`+change+`;
-			const h = new History();
-			h.add(0, old);
-			h.add(5000, d);
-			return judge(h.view()).map(f => [f.level, f.card, f.runbook, f.what, f.mend].join(' '));
-		})()`, &got)
-		if len(got) != len(want) {
-			o.t.Errorf("%s: %d findings, want %d: %q", change, len(got), len(want), got)
-			return
-		}
-		for i, one := range got {
-			for part := range strings.SplitSeq(want[i], "…") {
-				if !strings.Contains(one, part) {
-					o.t.Errorf("%s: finding %q, want %q in it", change, one, part)
-				}
+	o.judgesParts()
+	o.judgesTraffic()
+	o.well()
+}
+
+// finds changes what /ops tells, and the page must judge it so.
+func (o *operator) finds(change string, want ...string) {
+	o.t.Helper()
+	var got []string
+	o.Eval(`(async () => {
+		const {judge} = await import('/page/rules.js'), {History} = await import('/page/figures.js');
+		const old = await (await fetch('/ops')).json(), d = structuredClone(old), read = d.pools[0], req = d.requests;
+		d.now = new Date(Date.parse(old.now) + 5000).toISOString();
+		`+change+`;
+		const h = new History();
+		h.add(0, old);
+		h.add(5000, d);
+		return judge(h.view()).map(f => [f.level, f.card, f.runbook, f.what, f.mend].join(' '));
+	})()`, &got)
+	if len(got) != len(want) {
+		o.t.Errorf("%s: %d findings, want %d: %q", change, len(got), len(want), got)
+		return
+	}
+	for i, one := range got {
+		for part := range strings.SplitSeq(want[i], "…") {
+			if !strings.Contains(one, part) {
+				o.t.Errorf("%s: finding %q, want %q in it", change, one, part)
 			}
 		}
 	}
-	f(`0`)
-	f(`read.in_use = read.size; read.waiting = 0`, "warning pool read DBPoolSaturated Pool read is nearly full: 100 % of its 8…DB_POOL_READ_SIZE")
-	f(`read.in_use = read.size; read.waiting = 3`, "critical pool read DBPoolExhausted…8 of 8 connections are in use, 3 callers wait.")
-	f(`read.in_use = 6`)
-	f(`read.shed += 7`, "critical pool read DBPoolExhausted…and 7 were refused")
-	f(`read.timed_out += 1; read.queue_full += 2`, "and 3 were refused")
-	f(`read.waiting = 3; read.in_use = 7`, "nearly full: 88 %")
-	f(`read.name = old.pools[0].name = 'main'; read.shed += 1`, "pool main…raise DB_POOL_SIZE")
-	f(`d.pools[1].shed += 1`, "pool write…raise DB_POOL_WRITE_SIZE")
-	f(`d.circuit_breakers[0].state = 'half-open'`, "warning breakers CircuitBreakerOpen…half-open…DB_DSN")
-	f(`d.circuit_breakers[0] = {...d.circuit_breakers[0], name: 'answer service', state: 'open', last_error: 'dial: no'}`, "warning breakers…It last said: dial: no…ANSWER_URL")
-	f(`d.database = 'down'`, "critical breakers CircuitBreakerOpen The database does not answer.…DB_DSN")
-	f(`d.memory.health = 'unknown'`, "warning memory MemoryWarning The memory cannot be read")
-	f(`d.memory.health = 'critical'; d.memory.restart_enabled = false`, "critical memory MemoryCritical…refused…TOMEHUB_MEMORY_RESTART")
-	f(`d.memory.health = 'warning'`, "warning memory MemoryWarning…TOMEHUB_QUERY_CACHE_SIZE")
-	f(`d.streams.active_streams = 81; d.streams.utilization = 0.81`, "warning streams StreamsNearLimit 81 of 100 streams")
-	f(`d.streams.active_streams = 80; d.streams.utilization = 0.8`)
-	f(`d.streams.refused.timed_out += 2`, "critical streams StreamsNearLimit…2 were refused…MAX_CONCURRENT_STREAMS")
-	f(`d.streams.max_concurrent = 0`)
-	f(`req.total += 1000; req.failed += 10`, "warning errors SLOErrorsBudgetBurn 1.0 % of requests failed in the last 5 s: 10 of 1,000.")
-	f(`req.total += 1000; req.failed += 50`, "critical errors SLOErrorsBudgetBurn 5.0 % of requests")
-	f(`req.total += 1000; req.failed += 9`)
-	f(`req.total += 4; req.failed += 4`, "warning errors…100 %")
-	f(`req.total += 100; req.limited += 20`, "warning limits RateLimitRejectionsHigh 20 % of requests…TOMEHUB_TRUSTED_PROXIES")
-	f(`req.total += 1000; req.limited += 49`)
-	f(`req.times_us = [[80, 80], [6291456, 20]]`, "critical times SLOSlowBudgetBurn…longer than 6.0 s")
-	f(`req.times_us = [[80, 96], [6291456, 4]]`)
-	f(`req.times_us = [[6291456, 19]]`)
-	f(`d.connections = 10000`, "critical process…10,000 of 10,000 connections…TOMEHUB_MAX_CONNECTIONS")
-	f(`d.connections = 9500`, "warning process")
-	f(`d.ingests.queue_full += 2`, "warning ingests…2 books were refused…TOMEHUB_MAX_CONCURRENT_INGESTS")
-	f(`d.limits.storage.up = false`, "warning limits…RATE_LIMIT_STORAGE")
-	f(`d.cache.second_level.up = false`, "warning cache…TOMEHUB_CACHE_STORAGE")
-	f(`d.statements = [{name: 'search_page', executions: 20, elapsed_us: 21e6, acquire_wait_us: 0, errors: 0}]`, "warning times DBQuerySlow Statement search_page takes 1.1 s")
-	f(`d.statements = [{name: 'search_page', executions: 19, elapsed_us: 21e6, acquire_wait_us: 0, errors: 0}]`)
+}
+
+// judgesParts is about what the server is made of.
+func (o *operator) judgesParts() {
+	o.t.Helper()
+	o.finds(`0`)
+	o.finds(`read.in_use = read.size; read.waiting = 0`, "warning pool read DBPoolSaturated Pool read is nearly full: 100 % of its 8…DB_POOL_READ_SIZE")
+	o.finds(`read.in_use = read.size; read.waiting = 3`, "critical pool read DBPoolExhausted…8 of 8 connections are in use, 3 callers wait.")
+	o.finds(`read.in_use = 6`)
+	o.finds(`read.shed += 7`, "critical pool read DBPoolExhausted…and 7 were refused")
+	o.finds(`read.timed_out += 1; read.queue_full += 2`, "and 3 were refused")
+	o.finds(`read.waiting = 3; read.in_use = 7`, "nearly full: 88 %")
+	o.finds(`read.name = old.pools[0].name = 'main'; read.shed += 1`, "pool main…raise DB_POOL_SIZE")
+	o.finds(`d.pools[1].shed += 1`, "pool write…raise DB_POOL_WRITE_SIZE")
+	o.finds(`d.circuit_breakers[0].state = 'half-open'`, "warning breakers CircuitBreakerOpen…half-open…DB_DSN")
+	o.finds(`d.circuit_breakers[0] = {...d.circuit_breakers[0], name: 'answer service', state: 'open', last_error: 'dial: no'}`, "warning breakers…It last said: dial: no…ANSWER_URL")
+	o.finds(`d.database = 'down'`, "critical breakers CircuitBreakerOpen The database does not answer.…DB_DSN")
+	o.finds(`d.memory.health = 'unknown'`, "warning memory MemoryWarning The memory cannot be read")
+	o.finds(`d.memory.health = 'critical'; d.memory.restart_enabled = false`, "critical memory MemoryCritical…refused…TOMEHUB_MEMORY_RESTART")
+	o.finds(`d.memory.health = 'warning'`, "warning memory MemoryWarning…TOMEHUB_QUERY_CACHE_SIZE")
+	o.finds(`d.streams.active_streams = 81; d.streams.utilization = 0.81`, "warning streams StreamsNearLimit 81 of 100 streams")
+	o.finds(`d.streams.active_streams = 80; d.streams.utilization = 0.8`)
+	o.finds(`d.streams.refused.timed_out += 2`, "critical streams StreamsNearLimit…2 were refused…MAX_CONCURRENT_STREAMS")
+	o.finds(`d.streams.max_concurrent = 0`)
+}
+
+// judgesTraffic is about what was asked of it.
+func (o *operator) judgesTraffic() {
+	o.t.Helper()
+	o.finds(`req.total += 1000; req.failed += 10`, "warning errors SLOErrorsBudgetBurn 1.0 % of requests failed in the last 5 s: 10 of 1,000.")
+	o.finds(`req.total += 1000; req.failed += 50`, "critical errors SLOErrorsBudgetBurn 5.0 % of requests")
+	o.finds(`req.total += 1000; req.failed += 9`)
+	o.finds(`req.total += 4; req.failed += 4`, "warning errors…100 %")
+	o.finds(`req.total += 100; req.limited += 20`, "warning limits RateLimitRejectionsHigh 20 % of requests…TOMEHUB_TRUSTED_PROXIES")
+	o.finds(`req.total += 1000; req.limited += 49`)
+	o.finds(`req.times_us = [[80, 80], [6291456, 20]]`, "critical times SLOSlowBudgetBurn…longer than 6.0 s")
+	o.finds(`req.times_us = [[80, 96], [6291456, 4]]`)
+	o.finds(`req.times_us = [[6291456, 19]]`)
+	o.finds(`d.connections = 10000`, "critical process…10,000 of 10,000 connections…TOMEHUB_MAX_CONNECTIONS")
+	o.finds(`d.connections = 9500`, "warning process")
+	o.finds(`d.ingests.queue_full += 2`, "warning ingests…2 books were refused…TOMEHUB_MAX_CONCURRENT_INGESTS")
+	o.finds(`d.limits.storage.up = false`, "warning limits…RATE_LIMIT_STORAGE")
+	o.finds(`d.cache.second_level.up = false`, "warning cache…TOMEHUB_CACHE_STORAGE")
+	o.finds(`d.statements = [{name: 'search_page', executions: 20, elapsed_us: 21e6, acquire_wait_us: 0, errors: 0}]`, "warning times DBQuerySlow Statement search_page takes 1.1 s")
+	o.finds(`d.statements = [{name: 'search_page', executions: 19, elapsed_us: 21e6, acquire_wait_us: 0, errors: 0}]`)
 	const late = `old.started_at = d.started_at = new Date(Date.parse(old.now) - 3600e3).toISOString(); d.cache.misses += 60; d.cache.hits += `
-	f(late+`50`, "warning cache CacheHitRatioLow Only 45 % of questions")
-	f(late + `60`)
-	f(late + `30`)             // too few to tell
-	f(`d.cache.misses += 200`) // a cache that has just begun
-	f(`d.cache = old.cache = null`)
-	f(`d.restarts = {crash: 2, handover: 1}`, "warning process RestartLooping The server began anew…crash: 2")
-	f(`d.restarts = {handover: 3}`)
-	f(`d.status = 'draining'`, "warning process…The server is draining.")
-	f(`d.status = 'restarting'; d.memory.restart_requested = true; d.memory.reason = 'a leak'`, "warning process MemoryCritical The server is restarting: a leak.")
-	f(`old.started_at = 'before'; req.total += 100; req.failed += 100`)                // what another process counted
-	f(`d.connections = 9500; read.shed += 1`, "critical pool read", "warning process") // the worst first
-	o.well()
+	o.finds(late+`50`, "warning cache CacheHitRatioLow Only 45 % of questions")
+	o.finds(late + `60`)
+	o.finds(late + `30`)             // too few to tell
+	o.finds(`d.cache.misses += 200`) // a cache that has just begun
+	o.finds(`d.cache = old.cache = null`)
+	o.finds(`d.restarts = {crash: 2, handover: 1}`, "warning process RestartLooping The server began anew…crash: 2")
+	o.finds(`d.restarts = {handover: 3}`)
+	o.finds(`d.status = 'draining'`, "warning process…The server is draining.")
+	o.finds(`d.status = 'restarting'; d.memory.restart_requested = true; d.memory.reason = 'a leak'`, "warning process MemoryCritical The server is restarting: a leak.")
+	o.finds(`old.started_at = 'before'; req.total += 100; req.failed += 100`)                // what another process counted
+	o.finds(`d.connections = 9500; read.shed += 1`, "critical pool read", "warning process") // the worst first
 }
 
 func (o *operator) withoutScript() {

@@ -81,10 +81,14 @@ func (v visitor) keepsReadersApart() {
 	be("中")
 	v.Until(failed + ` && document.getElementById('trouble').textContent.startsWith('A name has up to 128')`)
 	v.quiet(refused)
+	v.keepsTokens(h)
+}
 
+// keepsTokens asks with a token, which nothing keeps.
+func (v visitor) keepsTokens(h *house) {
 	deps := h.deps()
 	deps.Identity = stranger{}
-	guarded := run(t, pageConfig(), deps)
+	guarded := run(v.t, pageConfig(), deps)
 	v.at(guarded.url+"/?q=quincunx", desk, failed)
 	v.want(`document.activeElement.id`, "token")
 	v.want(`document.getElementById('trouble').textContent.includes('The request has no ID token.')`, "true")

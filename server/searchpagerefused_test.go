@@ -59,44 +59,8 @@ func (v visitor) isRefused() {
 // Answers that are less than usual.
 func (v visitor) isDegraded() {
 	t := v.t
-	number := 3
-	result := library.SearchResult{
-		Results:    []library.Result{{ID: 7, BookID: 1, Title: "A", Content: "a b c", PageNumber: &number}},
-		TotalCount: 20_001, Page: 1000, PageSize: 10, TotalPages: 2001, HasNext: true, NextCursor: "further", Mode: library.ModeKeyword,
-	}
-	lib := &fake{search: func(_ context.Context, _ store.Scope, r library.SearchRequest) (library.SearchResult, error) {
-		got := result
-		got.Query = r.Query
-		if r.Cursor == "further" {
-			got.Page, got.Mode, got.Stale, got.QueryTruncated = 1001, library.ModeCached, true, true
-		} else if r.Cursor != "" {
-			return got, &library.BadInput{Code: library.CodeCursorExpired, Message: "the library has changed"}
-		}
-		return got, nil
-	}}
 	begun, stopped := make(chan struct{}), make(chan struct{})
-	slow := answers(func(ctx context.Context, r answer.Request, emit func(answer.Piece) error) (answer.Result, error) {
-		if r.Query == "model" {
-			parts := []answer.Piece{{Text: "void"}, {Restart: true}, {Text: "so it is [", PassageIDs: []int64{7}}, {Text: "1] and [9]"}}
-			for _, p := range parts {
-				if err := emit(p); err != nil {
-					return answer.Result{}, err
-				}
-			}
-			return answer.Result{PassageIDs: []int64{7}, Source: answer.SourceExtractive, Degraded: true, Reason: answer.ReasonTimeout}, nil
-		}
-		if err := emit(answer.Piece{Text: "The first words"}); err != nil {
-			return answer.Result{}, err
-		}
-		if r.Query == "broken" {
-			return answer.Result{}, errBoom
-		}
-		close(begun)
-		<-ctx.Done()
-		close(stopped)
-		return answer.Result{}, ctx.Err()
-	})
-	r := run(t, pageConfig(), Deps{Library: lib, Answerer: slow})
+	r := run(t, pageConfig(), Deps{Library: degradedLibrary(), Answerer: brokenOff(begun, stopped)})
 	v.at(r.url+"/?q=b&page=1000", desk, found)
 	v.want(statusIs("20,001 results, page 1,000 of 2,001"), "true")
 	v.want(`document.getElementById('notes').textContent`, "The library is busy, so the concepts of these passages were left out.")
@@ -141,4 +105,49 @@ func (v visitor) isDegraded() {
 	v.at(r.url+"/?q=b&cursor=old", desk, failed)
 	v.want(`document.querySelector('#trouble a').getAttribute('href')`, "?q=b")
 	v.quiet(refused)
+}
+
+// degradedLibrary answers without concepts, and from what it kept when it is asked for further pages.
+func degradedLibrary() *fake {
+	number := 3
+	result := library.SearchResult{
+		Results:    []library.Result{{ID: 7, BookID: 1, Title: "A", Content: "a b c", PageNumber: &number}},
+		TotalCount: 20_001, Page: 1000, PageSize: 10, TotalPages: 2001, HasNext: true, NextCursor: "further", Mode: library.ModeKeyword,
+	}
+	return &fake{search: func(_ context.Context, _ store.Scope, r library.SearchRequest) (library.SearchResult, error) {
+		got := result
+		got.Query = r.Query
+		if r.Cursor == "further" {
+			got.Page, got.Mode, got.Stale, got.QueryTruncated = 1001, library.ModeCached, true, true
+		} else if r.Cursor != "" {
+			return got, &library.BadInput{Code: library.CodeCursorExpired, Message: "the library has changed"}
+		}
+		return got, nil
+	}}
+}
+
+// brokenOff writes the first words of an answer and fails or, when the query is not "broken", waits for its end and closes
+// stopped. The answer to "model" begins anew in the middle.
+func brokenOff(begun, stopped chan struct{}) answers {
+	return answers(func(ctx context.Context, r answer.Request, emit func(answer.Piece) error) (answer.Result, error) {
+		if r.Query == "model" {
+			parts := []answer.Piece{{Text: "void"}, {Restart: true}, {Text: "so it is [", PassageIDs: []int64{7}}, {Text: "1] and [9]"}}
+			for _, p := range parts {
+				if err := emit(p); err != nil {
+					return answer.Result{}, err
+				}
+			}
+			return answer.Result{PassageIDs: []int64{7}, Source: answer.SourceExtractive, Degraded: true, Reason: answer.ReasonTimeout}, nil
+		}
+		if err := emit(answer.Piece{Text: "The first words"}); err != nil {
+			return answer.Result{}, err
+		}
+		if r.Query == "broken" {
+			return answer.Result{}, errBoom
+		}
+		close(begun)
+		<-ctx.Done()
+		close(stopped)
+		return answer.Result{}, ctx.Err()
+	})
 }

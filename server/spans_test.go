@@ -165,22 +165,26 @@ func drawn(spans []*otlp.Span) string {
 	return b.String()
 }
 
-// What a request goes through is a tree under its span.
+// What a request goes through is a tree under its span: wantTree does something and holds the spans that it left against
+// a drawing.
+func wantTree(t *testing.T, why string, change tracing, do func(s *tracedServer), want string) {
+	t.Helper()
+	s := newTracedServer(t, 3, change)
+	do(s)
+	if diff := gocmp.Diff(strings.TrimSpace(want), strings.TrimSpace(drawn(s.spans()))); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", why, diff)
+	}
+}
+
+// gets asks for target.
+func gets(t *testing.T, target string) func(*tracedServer) {
+	return func(s *tracedServer) { ask(t, s.handler, "GET", target, "") }
+}
+
 func TestTraceTrees(t *testing.T) {
-	f := func(why string, change tracing, do func(s *tracedServer), want string) {
-		t.Helper()
-		s := newTracedServer(t, 3, change)
-		do(s)
-		if diff := gocmp.Diff(strings.TrimSpace(want), strings.TrimSpace(drawn(s.spans()))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", why, diff)
-		}
-	}
-	get := func(target string, headers ...string) func(*tracedServer) {
-		return func(s *tracedServer) { ask(t, s.handler, "GET", target, "", headers...) }
-	}
-	f("cold, then a hit", tracing{}, func(s *tracedServer) {
-		get("/api/search?q=time&page_size=3")(s)
-		get("/api/search?q=time&page_size=3")(s)
+	wantTree(t, "cold, then a hit", tracing{}, func(s *tracedServer) {
+		gets(t, "/api/search?q=time&page_size=3")(s)
+		gets(t, "/api/search?q=time&page_size=3")(s)
 	}, `
 GET /api/search status_code=200
   cache content result=miss
@@ -192,8 +196,8 @@ GET /api/search status_code=200
 GET /api/search status_code=200
   cache content result=hit
   cache concepts result=hit`)
-	f("a passage, then a batch with it", tracing{}, func(s *tracedServer) {
-		get("/api/content/1")(s)
+	wantTree(t, "a passage, then a batch with it", tracing{}, func(s *tracedServer) {
+		gets(t, "/api/content/1")(s)
 		ask(t, s.handler, "POST", "/api/content/batch", `{"ids":[1,2,3]}`)
 	}, `
 GET /api/content/:id status_code=200
@@ -205,33 +209,12 @@ POST /api/content/batch status_code=200
   cache content loaded=2
     acquire read
     passages returned_rows=2`)
-	f("health is not traced, an unknown path has no name", tracing{}, func(s *tracedServer) {
-		get("/api/health")(s)
-		get("/api/health/live")(s)
-		get("/users/ann@example.org?token=x")(s)
+	wantTree(t, "health is not traced, an unknown path has no name", tracing{}, func(s *tracedServer) {
+		gets(t, "/api/health")(s)
+		gets(t, "/api/health/live")(s)
+		gets(t, "/users/ann@example.org?token=x")(s)
 	}, `GET status_code=404 error_code=no_such_route`)
-	f("one too many", tracing{server: func(c *Config) { c.RateLimits = RateLimits{Search: 1} }}, func(s *tracedServer) {
-		get("/api/search?q=xyzzy")(s)
-		get("/api/search?q=xyzzy")(s)
-	}, `
-GET /api/search status_code=200
-  cache content result=miss
-    acquire read
-    search_page returned_rows=1
-GET /api/search status_code=429 error_code=rate_limited`)
-	f("a statement that fails", tracing{pool: func(c *pool.Config) {
-		c.Intercept = func(_ context.Context, statement string) error {
-			if strings.Contains(statement, "tomehub:search_page") {
-				return io.ErrUnexpectedEOF
-			}
-			return nil
-		}
-	}}, get("/api/search?q=time"), `
-GET /api/search status_code=500 error_code=internal type=internal
-  cache content type=_OTHER result=miss
-    acquire read
-    search_page type=_OTHER returned_rows=0`)
-	f("a stream", tracing{}, get(streamPath+"?q=time&page_size=3"), `
+	wantTree(t, "a stream", tracing{}, gets(t, streamPath+"?q=time&page_size=3"), `
 GET /api/search/stream status_code=200
   wait for stream slot
   cache content result=miss
@@ -241,6 +224,30 @@ GET /api/search/stream status_code=200
     acquire read
     concepts_relations returned_rows=20
   answer source=extractive event=first token`)
+}
+
+func TestTraceTreesOfRefusals(t *testing.T) {
+	wantTree(t, "one too many", tracing{server: func(c *Config) { c.RateLimits = RateLimits{Search: 1} }}, func(s *tracedServer) {
+		gets(t, "/api/search?q=xyzzy")(s)
+		gets(t, "/api/search?q=xyzzy")(s)
+	}, `
+GET /api/search status_code=200
+  cache content result=miss
+    acquire read
+    search_page returned_rows=1
+GET /api/search status_code=429 error_code=rate_limited`)
+	wantTree(t, "a statement that fails", tracing{pool: func(c *pool.Config) {
+		c.Intercept = func(_ context.Context, statement string) error {
+			if strings.Contains(statement, "tomehub:search_page") {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+	}}, gets(t, "/api/search?q=time"), `
+GET /api/search status_code=500 error_code=internal type=internal
+  cache content type=_OTHER result=miss
+    acquire read
+    search_page type=_OTHER returned_rows=0`)
 }
 
 // A book's statements are below the storing of it, each batch one of them.

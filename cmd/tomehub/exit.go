@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tomehub/tomehub/internal/supervisor"
+	"github.com/tomehub/tomehub/loadtest"
 	"github.com/tomehub/tomehub/reports"
 	"github.com/tomehub/tomehub/server"
 )
@@ -43,6 +44,14 @@ func errOf(v reports.Verdict) error {
 	case reports.Inconclusive:
 	}
 	return errInconclusive
+}
+
+// errOfChecks is errOf a load test's checks, and nil when it has none.
+func errOfChecks(r *loadtest.Result) error {
+	if !r.Judged {
+		return nil
+	}
+	return errOf(r.Verdict)
 }
 
 // exitCode is the only map from errors to exit codes.

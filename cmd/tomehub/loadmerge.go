@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomehub/tomehub/loadtest"
-	"github.com/tomehub/tomehub/reports"
 )
 
 func (a *app) newLoadtestMergeCommand() *cobra.Command {
@@ -70,13 +69,7 @@ func (a *app) mergeResults(names []string, d *delivery) error {
 	if err := a.deliver(result, d, &report, result.Target); err != nil {
 		return err
 	}
-	switch {
-	case !result.Judged, result.Verdict == reports.Pass:
-		return nil
-	case result.Verdict == reports.Fail:
-		return errCheckFailed
-	}
-	return errInconclusive
+	return errOfChecks(result)
 }
 
 // readSaved reads a result from a file.

@@ -219,17 +219,14 @@ func (a *app) concludeRun(c *loadtestSettings, result *loadtest.Result, target s
 	if err := errors.Join(err, a.deliver(result, &c.delivery, &report, target)); err != nil {
 		return err
 	}
+	checks := errOfChecks(result)
 	switch {
-	case result.Judged && result.Verdict == reports.Fail:
-		return errCheckFailed
-	case comparison != nil && comparison.Verdict == reports.Fail:
-		return errRegressed
-	case result.Judged && result.Verdict != reports.Pass:
-		return errInconclusive
-	case comparison != nil:
+	case comparison == nil, errors.Is(checks, errCheckFailed):
+		return checks
+	case comparison.Verdict == reports.Fail, checks == nil:
 		return judged(comparison)
 	}
-	return nil
+	return checks
 }
 
 // spawn starts this program as the server that the scenario wants.

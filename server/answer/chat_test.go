@@ -95,36 +95,56 @@ func TestNothingIsWaitedForBehindTheEnd(t *testing.T) {
 	})
 }
 
-// Each fault gives the extractive answer, with its reason, and is counted against the API.
-func TestFaultsAreAnsweredFor(t *testing.T) {
-	f := func(name string, h http.HandlerFunc, want Reason, restarts int, took time.Duration) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			a := api(t, Chat{}, h)
-			var r reader
-			start := time.Now()
-			got, err := a.Answer(t.Context(), twoPassages(), r.emit)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if e := time.Since(start); e != took {
-				t.Errorf("%s: took %v, want %v", name, e, took)
-			}
-			plain, _ := open(t, Config{}).Answer(t.Context(), twoPassages(), nil)
-			plain.Degraded, plain.Reason = true, want
-			if diff := cmp.Diff(plain, got); diff != "" {
-				t.Errorf("%s: %s", name, diff)
-			}
-			if r.text.String() != got.Text || r.restarts != restarts {
-				t.Errorf("%s: a client has %q after %d restarts, want %d", name, r.text.String(), r.restarts, restarts)
-			}
-			s := a.Stats()
-			if s.Degraded[want] != 1 || s.Sources[SourceExtractive] != 1 || s.API.InUse != 0 || s.API.Breaker.Failures != 1 {
-				t.Errorf("%s: stats %+v", name, s)
-			}
-		})
-	}
+// degrades asks an API with a fault: that gives the extractive answer, with its reason, after so many restarts and so
+// long, and is counted against the API.
+func degrades(t *testing.T, name string, h http.HandlerFunc, want Reason, restarts int, took time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a := api(t, Chat{}, h)
+		var r reader
+		start := time.Now()
+		got, err := a.Answer(t.Context(), twoPassages(), r.emit)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if e := time.Since(start); e != took {
+			t.Errorf("%s: took %v, want %v", name, e, took)
+		}
+		plain, _ := open(t, Config{}).Answer(t.Context(), twoPassages(), nil)
+		plain.Degraded, plain.Reason = true, want
+		if diff := cmp.Diff(plain, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if r.text.String() != got.Text || r.restarts != restarts {
+			t.Errorf("%s: a client has %q after %d restarts, want %d", name, r.text.String(), r.restarts, restarts)
+		}
+		s := a.Stats()
+		if s.Degraded[want] != 1 || s.Sources[SourceExtractive] != 1 || s.API.InUse != 0 || s.API.Breaker.Failures != 1 {
+			t.Errorf("%s: stats %+v", name, s)
+		}
+	})
+}
+
+func TestFaultsOfSilence(t *testing.T) {
 	hang := func(r *http.Request) { <-r.Context().Done() }
+	degrades(t, "hangs before its head", func(_ http.ResponseWriter, r *http.Request) { hang(r) }, ReasonTimeout, 0, 5*time.Second)
+	degrades(t, "hangs in mid-stream", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, delta("a"))
+		hang(r)
+	}, ReasonTimeout, 1, 5*time.Second)
+	degrades(t, "never ends", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			stream(w, delta("a"))
+			time.Sleep(3 * time.Second)
+		}
+	}, ReasonTimeout, 1, 20*time.Second)
+}
+
+func TestFaultsOfRefusals(t *testing.T) {
+	f := func(name string, h http.HandlerFunc, want Reason, restarts int) {
+		t.Helper()
+		degrades(t, name, h, want, restarts, 0)
+	}
 	status := func(code int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			for i := 0; i < len(header); i += 2 {
@@ -133,74 +153,84 @@ func TestFaultsAreAnsweredFor(t *testing.T) {
 			w.WriteHeader(code)
 		}
 	}
+	f("429", status(429, "Retry-After", "7"), ReasonRateLimited, 0)
+	f("401", status(401), ReasonUnauthorized, 0)
+	f("403", status(403), ReasonUnauthorized, 0)
+	f("500", status(500), ReasonStatus, 0)
+	f("redirected", status(307, "Location", "http://127.0.0.1:1/v1"), ReasonStatus, 0)
+	f("closed before its head", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ReasonRefused, 0)
+	f("an error in the stream", func(w http.ResponseWriter, _ *http.Request) {
+		stream(w, delta("a"), `{"error":{"message":"overloaded","type":"server_error"}}`)
+	}, ReasonStatus, 1)
+	f("a limit in the stream", func(w http.ResponseWriter, _ *http.Request) {
+		stream(w, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`)
+	}, ReasonRateLimited, 0)
+}
+
+func TestFaultsOfCuts(t *testing.T) {
+	f := func(name string, h http.HandlerFunc, want Reason, restarts int) {
+		t.Helper()
+		degrades(t, name, h, want, restarts, 0)
+	}
 	cut := func(w http.ResponseWriter) {
 		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	}
-	f("hangs before its head", func(_ http.ResponseWriter, r *http.Request) { hang(r) }, ReasonTimeout, 0, 5*time.Second)
-	f("hangs in mid-stream", func(w http.ResponseWriter, r *http.Request) {
-		stream(w, delta("a"))
-		hang(r)
-	}, ReasonTimeout, 1, 5*time.Second)
-	f("never ends", func(w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
-			stream(w, delta("a"))
-			time.Sleep(3 * time.Second)
-		}
-	}, ReasonTimeout, 1, 20*time.Second)
-	f("429", status(429, "Retry-After", "7"), ReasonRateLimited, 0, 0)
-	f("401", status(401), ReasonUnauthorized, 0, 0)
-	f("403", status(403), ReasonUnauthorized, 0, 0)
-	f("500", status(500), ReasonStatus, 0, 0)
-	f("redirected", status(307, "Location", "http://127.0.0.1:1/v1"), ReasonStatus, 0, 0)
-	f("closed before its head", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ReasonRefused, 0, 0)
 	f("cut in mid-token", func(w http.ResponseWriter, _ *http.Request) {
 		stream(w, delta("a"))
 		fmt.Fprint(w, `data: {"choices":[{"delta":{"cont`)
 		cut(w)
-	}, ReasonCut, 1, 0)
+	}, ReasonCut, 1)
 	f("ended in mid-token", func(w http.ResponseWriter, _ *http.Request) {
 		stream(w, delta("a"))
 		fmt.Fprint(w, `data: {"choices":[{"delta":{"cont`)
-	}, ReasonCut, 1, 0)
-	f("ended without an end", func(w http.ResponseWriter, _ *http.Request) { stream(w, delta("a")) }, ReasonCut, 1, 0)
+	}, ReasonCut, 1)
+	f("ended without an end", func(w http.ResponseWriter, _ *http.Request) { stream(w, delta("a")) }, ReasonCut, 1)
 	f("cut in JSON", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `{"choices":[{"message":{"con`)
-	}, ReasonCut, 0, 0)
-	f("malformed JSON", func(w http.ResponseWriter, _ *http.Request) { stream(w, delta("a"), `{"choices":}`) }, ReasonMalformed, 1, 0)
+	}, ReasonCut, 0)
+}
+
+func TestFaultsOfNonsense(t *testing.T) {
+	f := func(name string, h http.HandlerFunc, want Reason, restarts int) {
+		t.Helper()
+		degrades(t, name, h, want, restarts, 0)
+	}
+	f("malformed JSON", func(w http.ResponseWriter, _ *http.Request) { stream(w, delta("a"), `{"choices":}`) }, ReasonMalformed, 1)
 	f("no JSON at all", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, "<html>")
-	}, ReasonMalformed, 0, 0)
-	f("an HTML page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html><p>Log in</p></html>") }, ReasonMalformed, 0, 0)
+	}, ReasonMalformed, 0)
+	f("an HTML page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html><p>Log in</p></html>") }, ReasonMalformed, 0)
 	f("wrong content type", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		fmt.Fprint(w, "data: "+delta("a")+"\n\ndata: [DONE]\n\n")
-	}, ReasonMalformed, 0, 0)
-	f("nothing said", func(w http.ResponseWriter, _ *http.Request) { stream(w, delta(" "), stop, done) }, ReasonMalformed, 0, 0)
+	}, ReasonMalformed, 0)
+	f("nothing said", func(w http.ResponseWriter, _ *http.Request) { stream(w, delta(" "), stop, done) }, ReasonMalformed, 0)
+}
+
+func TestFaultsOfFloods(t *testing.T) {
+	f := func(name string, h http.HandlerFunc, want Reason, restarts int) {
+		t.Helper()
+		degrades(t, name, h, want, restarts, 0)
+	}
 	f("endless tokens", func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			stream(w, delta(strings.Repeat("token ", 100)))
 		}
-	}, ReasonTooLarge, 1, 0)
+	}, ReasonTooLarge, 1)
 	f("endless silence", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for r.Context().Err() == nil {
 			fmt.Fprint(w, ":\n")
 		}
-	}, ReasonTooLarge, 0, 0)
+	}, ReasonTooLarge, 0)
 	f("a line of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprint(w, "data: ")
 		_, _ = io.Copy(w, io.LimitReader(zeroes{}, 10<<20))
-	}, ReasonTooLarge, 0, 0)
-	f("an error in the stream", func(w http.ResponseWriter, _ *http.Request) {
-		stream(w, delta("a"), `{"error":{"message":"overloaded","type":"server_error"}}`)
-	}, ReasonStatus, 1, 0)
-	f("a limit in the stream", func(w http.ResponseWriter, _ *http.Request) {
-		stream(w, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`)
-	}, ReasonRateLimited, 0, 0)
+	}, ReasonTooLarge, 0)
 }
 
 type zeroes struct{}

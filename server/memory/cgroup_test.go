@@ -31,76 +31,87 @@ const (
 	statV2      = "anon 1\nfile 2\nactive_file 10485760\ninactive_file 104857600\nslab_reclaimable 5242880\nslab 9999999"
 )
 
+// found is what a reader tells of the memory that can kill.
+type found struct {
+	Limit, Used int64
+	Origin      string
+}
+
+// thisMachine is the one that the groups below are on, and onMachine what is found where no group is tighter.
+var (
+	thisMachine = Machine{Total: 8 * gib, Used: 2 * gib, Available: 6 * gib}
+	onMachine   = found{8 * gib, 2 * gib, "machine"}
+)
+
+func finds(t *testing.T, why string, fsys fstest.MapFS, want found) {
+	t.Helper()
+	got, err := newReaderAt(fsys, thisMachine).Read()
+	if err != nil {
+		t.Errorf("%s: %v", why, err)
+		return
+	}
+	if diff := cmp.Diff(want, found{got.Limit, got.Used, got.Origin}); diff != "" || got.Cgroup != (got.Origin != "machine") || got.Machine != thisMachine {
+		t.Errorf("%s: %+v (-want +got):\n%s", why, got, diff)
+	}
+}
+
 func TestReaderFindsWhatCanKill(t *testing.T) {
-	machine := Machine{Total: 8 * gib, Used: 2 * gib, Available: 6 * gib}
-	type want struct {
-		Limit, Used int64
-		Origin      string
-	}
-	onMachine := want{8 * gib, 2 * gib, "machine"}
-	f := func(why string, fsys fstest.MapFS, w want) {
-		t.Helper()
-		got, err := newReaderAt(fsys, machine).Read()
-		if err != nil {
-			t.Errorf("%s: %v", why, err)
-			return
-		}
-		if diff := cmp.Diff(w, want{got.Limit, got.Used, got.Origin}); diff != "" || got.Cgroup != (got.Origin != "machine") || got.Machine != machine {
-			t.Errorf("%s: %+v (-want +got):\n%s", why, got, diff)
-		}
-	}
+	f := func(why string, fsys fstest.MapFS, want found) { t.Helper(); finds(t, why, fsys, want) }
 	f("no cgroups at all", tree("etc/hosts", ""), onMachine)
 	f("version 2, own limit; page cache and reclaimable slab are subtracted", tree(
 		"proc/self/cgroup", "0::/app", "proc/self/mountinfo", mountV2,
 		"sys/fs/cgroup/app/memory.max", "536870912", "sys/fs/cgroup/app/memory.current", "314572800", "sys/fs/cgroup/app/memory.stat", statV2,
-	), want{512 * mib, 185 * mib, "cgroup v2 /app"})
+	), found{512 * mib, 185 * mib, "cgroup v2 /app"})
 	f("version 2, the slice around is tighter", tree(
 		"proc/self/cgroup", "0::/sys.slice/app.service/worker", "proc/self/mountinfo", mountV2,
 		"sys/fs/cgroup/sys.slice/app.service/worker/memory.max", "max",
 		"sys/fs/cgroup/sys.slice/app.service/memory.max", "1073741824",
 		"sys/fs/cgroup/sys.slice/memory.max", "536870912", "sys/fs/cgroup/sys.slice/memory.current", "209715200", "sys/fs/cgroup/sys.slice/memory.stat", "anon 1",
-	), want{512 * mib, 200 * mib, "cgroup v2 /sys.slice"})
+	), found{512 * mib, 200 * mib, "cgroup v2 /sys.slice"})
 	f("version 2, equal limits: the outer one is reached first", tree(
 		"proc/self/cgroup", "0::/pod/app", "proc/self/mountinfo", mountV2,
 		"sys/fs/cgroup/pod/app/memory.max", "1048576", "sys/fs/cgroup/pod/app/memory.current", "1", "sys/fs/cgroup/pod/app/memory.stat", "anon 1",
 		"sys/fs/cgroup/pod/memory.max", "1048576", "sys/fs/cgroup/pod/memory.current", "1024", "sys/fs/cgroup/pod/memory.stat", "anon 1",
-	), want{mib, 1024, "cgroup v2 /pod"})
+	), found{mib, 1024, "cgroup v2 /pod"})
 	f("version 2 in a container with a namespace: the root is its own cgroup", tree(
 		"proc/self/cgroup", "0::/", "proc/self/mountinfo", mountV2,
 		"sys/fs/cgroup/memory.max", "1048576", "sys/fs/cgroup/memory.current", "1024", "sys/fs/cgroup/memory.stat", "anon 1",
-	), want{mib, 1024, "cgroup v2 /"})
+	), found{mib, 1024, "cgroup v2 /"})
 	f("version 2 without a limit", tree("proc/self/cgroup", "0::/app", "proc/self/mountinfo", mountV2, "sys/fs/cgroup/app/memory.max", "max"), onMachine)
 	f("a limit beyond the machine is none", tree("proc/self/cgroup", "0::/app", "proc/self/mountinfo", mountV2,
 		"sys/fs/cgroup/app/memory.max", "17179869184", "sys/fs/cgroup/app/memory.current", "1", "sys/fs/cgroup/app/memory.stat", "anon 1"), onMachine)
 	f("more cache than use, read a moment apart", tree("proc/self/cgroup", "0::/app", "proc/self/mountinfo", mountV2,
-		"sys/fs/cgroup/app/memory.max", "536870912", "sys/fs/cgroup/app/memory.current", "1048576", "sys/fs/cgroup/app/memory.stat", statV2), want{512 * mib, 0, "cgroup v2 /app"})
+		"sys/fs/cgroup/app/memory.max", "536870912", "sys/fs/cgroup/app/memory.current", "1048576", "sys/fs/cgroup/app/memory.stat", statV2), found{512 * mib, 0, "cgroup v2 /app"})
+	f("the mount that shows most of the way", tree(
+		"proc/self/cgroup", "0::/a/b", "proc/self/mountinfo", "1 1 0:1 /a/b /inner rw - cgroup2 c rw\n2 1 0:1 / /outer\\040one rw - cgroup2 c rw\n3 1 0:1 /z /z rw - cgroup2 c rw",
+		"inner/memory.max", "max", "outer one/a/memory.max", "1048576", "outer one/a/memory.current", "1024", "outer one/a/memory.stat", "anon 1"), found{mib, 1024, "cgroup v2 /a"})
+	f("a hierarchy that is not mounted", tree("proc/self/cgroup", "4:memory:/a", "proc/self/mountinfo", "29 22 0:26 / /tmp ro - tmpfs tmpfs ro"), onMachine)
+}
 
+func TestReaderFindsVersion1(t *testing.T) {
+	f := func(why string, fsys fstest.MapFS, want found) { t.Helper(); finds(t, why, fsys, want) }
 	v1 := []string{"proc/self/cgroup", "5:devices:/\n4:memory:/process_api/xyz\n0::/", "proc/self/mountinfo", mountV1}
 	root1 := []string{"sys/fs/cgroup/memory/memory.limit_in_bytes", noLimitV1, "sys/fs/cgroup/memory/memory.stat", statV1 + noLimitV1}
 	f("version 1 without a limit", tree(append(append(v1, root1...), "sys/fs/cgroup/memory/process_api/xyz/memory.limit_in_bytes", noLimitV1)...), onMachine)
 	own1 := []string{"sys/fs/cgroup/memory/process_api/xyz/memory.limit_in_bytes", "536870912", "sys/fs/cgroup/memory/process_api/xyz/memory.usage_in_bytes", "314572800",
 		"sys/fs/cgroup/memory/process_api/xyz/memory.stat", statV1 + "536870912"}
-	f("version 1 in a sub-path; totals count, own pages do not", tree(append(append(v1, root1...), own1...)...), want{512 * mib, 150 * mib, "cgroup v1 /process_api/xyz"})
+	f("version 1 in a sub-path; totals count, own pages do not", tree(append(append(v1, root1...), own1...)...), found{512 * mib, 150 * mib, "cgroup v1 /process_api/xyz"})
 	around := []string{"sys/fs/cgroup/memory/process_api/memory.limit_in_bytes", "268435456", "sys/fs/cgroup/memory/process_api/memory.usage_in_bytes", "262144000",
 		"sys/fs/cgroup/memory/process_api/memory.stat", statV1 + "268435456"}
-	f("version 1, the group around is tighter", tree(append(append(append(v1, root1...), own1...), around...)...), want{256 * mib, 100 * mib, "cgroup v1 /process_api"})
+	f("version 1, the group around is tighter", tree(append(append(append(v1, root1...), own1...), around...)...), found{256 * mib, 100 * mib, "cgroup v1 /process_api"})
 	f("version 1 in a container: the part is mounted as the root, and a bound around it shows in the statistics", tree(
 		"proc/self/cgroup", "4:cpu,memory:/docker/abc/inner", "proc/self/mountinfo", strings.Replace(mountV1, "0:31 /", "0:31 /docker/abc", 1),
 		"sys/fs/cgroup/memory/memory.limit_in_bytes", noLimitV1, "sys/fs/cgroup/memory/memory.stat", statV1+"536870912", "sys/fs/cgroup/memory/memory.usage_in_bytes", "314572800",
 		"sys/fs/cgroup/memory/inner/memory.limit_in_bytes", noLimitV1,
-	), want{512 * mib, 150 * mib, "cgroup v1 /docker/abc"})
+	), found{512 * mib, 150 * mib, "cgroup v1 /docker/abc"})
 	f("version 1, a path outside of what is mounted: the root is the nearest known", tree(
 		"proc/self/cgroup", "4:memory:/../elsewhere", "proc/self/mountinfo", strings.Replace(mountV1, "0:31 /", "0:31 /docker/abc", 1),
 		"sys/fs/cgroup/memory/memory.limit_in_bytes", "1048576", "sys/fs/cgroup/memory/memory.stat", "total_cache 1", "sys/fs/cgroup/memory/memory.usage_in_bytes", "4096",
-	), want{mib, 4096, "cgroup v1 /docker/abc"})
+	), found{mib, 4096, "cgroup v1 /docker/abc"})
 	hybrid := append([]string{"proc/self/cgroup", "4:memory:/process_api/xyz\n0::/app", "proc/self/mountinfo", mountHybrid}, root1...)
-	f("hybrid: memory is version 1's, version 2 has no memory", tree(append(hybrid, own1...)...), want{512 * mib, 150 * mib, "cgroup v1 /process_api/xyz"})
+	f("hybrid: memory is version 1's, version 2 has no memory", tree(append(hybrid, own1...)...), found{512 * mib, 150 * mib, "cgroup v1 /process_api/xyz"})
 	f("hybrid: the tighter of both", tree(append(append(hybrid, own1...),
-		"sys/fs/cgroup/unified/app/memory.max", "1048576", "sys/fs/cgroup/unified/app/memory.current", "1024", "sys/fs/cgroup/unified/app/memory.stat", "anon 1")...), want{mib, 1024, "cgroup v2 /app"})
-	f("the mount that shows most of the way", tree(
-		"proc/self/cgroup", "0::/a/b", "proc/self/mountinfo", "1 1 0:1 /a/b /inner rw - cgroup2 c rw\n2 1 0:1 / /outer\\040one rw - cgroup2 c rw\n3 1 0:1 /z /z rw - cgroup2 c rw",
-		"inner/memory.max", "max", "outer one/a/memory.max", "1048576", "outer one/a/memory.current", "1024", "outer one/a/memory.stat", "anon 1"), want{mib, 1024, "cgroup v2 /a"})
-	f("a hierarchy that is not mounted", tree("proc/self/cgroup", "4:memory:/a", "proc/self/mountinfo", "29 22 0:26 / /tmp ro - tmpfs tmpfs ro"), onMachine)
+		"sys/fs/cgroup/unified/app/memory.max", "1048576", "sys/fs/cgroup/unified/app/memory.current", "1024", "sys/fs/cgroup/unified/app/memory.stat", "anon 1")...), found{mib, 1024, "cgroup v2 /app"})
 }
 
 // What cannot be understood is an error that names the file, never the machine's memory instead.
