@@ -31,8 +31,8 @@ bench-large: ## the same with the 1,000,000-passage library
 bench-http: ## a cached search against a bare gin handler, per CPU second (needs two cores and wrk)
 	.ci/bench-http
 
-bench-peers: ## the load generator against vegeta, k6, wrk and others (needs two cores; half an hour with building them)
-	.ci/bench-peers
+bench-peers: ## the load generator against vegeta, k6, wrk and others (needs two cores; half an hour with building them; ARGS=-h tells the flags)
+	.ci/bench-peers $(ARGS)
 
 faults: ## faults of processes, databases and clients in their long form (many minutes)
 	TOMEHUB_FAULTS=full $(GO) test -p 1 -run 'Fault' -timeout 60m -v ./cmd/tomehub ./server/...

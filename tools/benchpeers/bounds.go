@@ -15,7 +15,7 @@ func (b *bench) bounds() (held bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	args, err := loadTomehub(b.peers[0], b.dir, b.server.full+"/never", b.connections, 30, false)
+	args, err := loadTomehub(b.peers[0], b.dir, load{url: b.a.url + "/never", connections: b.connections, seconds: 30})
 	if err != nil {
 		return false, err
 	}
@@ -33,12 +33,12 @@ func (b *bench) bounds() (held bool, err error) {
 		most          bool // floor and target are the most it may be
 		unit          string
 	}{
-		{what: "A: work per CPU second against vegeta", got: b.full["tomehub"] / b.full["vegeta"], known: b.full["vegeta"] > 0, floor: 1.8, target: 2.2},
-		{what: "B: work per CPU second against vegeta", got: b.small["tomehub"] / b.small["vegeta"], known: b.small["vegeta"] > 0, floor: 2.5, target: 3},
-		{what: "A: work per CPU second against k6", got: b.full["tomehub"] / b.full["k6"], known: b.full["k6"] > 0, floor: 4, target: 5},
-		{what: "B: work per CPU second against k6", got: b.small["tomehub"] / b.small["k6"], known: b.small["k6"] > 0, floor: 5.5, target: 6.5},
-		{what: fmt.Sprintf("resident memory at %d users", b.users), got: b.rss["tomehub"], known: b.rss["tomehub"] > 0, floor: 60, target: 20, most: true, unit: " MiB"},
-		{what: "growth per request", got: b.perAnswer["tomehub"], known: b.users > 0, floor: 1, target: 0.05, most: true, unit: " B"},
+		{what: "A: work per CPU second against vegeta", got: b.a.ratio(ourName, "vegeta").middle, known: b.has("vegeta"), floor: 1.8, target: 2.2},
+		{what: "B: work per CPU second against vegeta", got: b.b.ratio(ourName, "vegeta").middle, known: b.has("vegeta"), floor: 2.5, target: 3},
+		{what: "A: work per CPU second against k6", got: b.a.ratio(ourName, "k6").middle, known: b.has("k6"), floor: 4, target: 5},
+		{what: "B: work per CPU second against k6", got: b.b.ratio(ourName, "k6").middle, known: b.has("k6"), floor: 5.5, target: 6.5},
+		{what: fmt.Sprintf("resident memory at %d users", b.users), got: b.crowd[ourName].rssMiB, known: b.crowd[ourName].rssMiB > 0, floor: 60, target: 20, most: true, unit: " MiB"},
+		{what: "growth per request", got: b.perAnswer[ourName], known: has(b.perAnswer, ourName), floor: 1, target: 0.05, most: true, unit: " B"},
 		{what: "send lag p99 at 1,000 arrivals/s", got: lag, known: true, floor: 200, target: 100, most: true, unit: " µs"},
 		{what: "from Ctrl-C to the program's end", got: float64(stopped.Milliseconds()), known: true, floor: 500, target: 250, most: true, unit: " ms"},
 	} {
@@ -63,6 +63,8 @@ func (b *bench) bounds() (held bool, err error) {
 	return held, nil
 }
 
+func has(m map[string]float64, name string) bool { _, ok := m[name]; return ok }
+
 // sendLag is by how many microseconds requests leave late, as our own result says.
 func (b *bench) sendLag() (float64, error) {
 	scenario, result := filepath.Join(b.dir, "lag.yaml"), filepath.Join(b.dir, "lag.json")
@@ -70,7 +72,7 @@ func (b *bench) sendLag() (float64, error) {
 	if err := os.WriteFile(scenario, []byte(text), 0o600); err != nil {
 		return 0, err
 	}
-	cmd := pinned(b.core, b.ours, "loadtest", "run", scenario, "--target", b.server.full, "--env-file", "", "--quiet", "--out", result)
+	cmd := pinned(b.core, b.ours, "loadtest", "run", scenario, "--target", b.a.url, "--env-file", "", "--quiet", "--out", result)
 	began := time.Now()
 	_ = cmd.Run() // a machine that is busy makes the run inconclusive; the lag is told all the same
 	data, err := os.ReadFile(result)

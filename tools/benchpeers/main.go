@@ -12,191 +12,93 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 )
+
+const help = `bench-peers holds tomehub loadtest against other load generators and prints a table in Markdown.
+
+A server is pinned to one core and each tool in turn to another, in an order shuffled anew in each
+round. A is a server of net/http, B one that does next to nothing, so that the tool is the bottleneck.
+Requests are counted by the server. Before the rounds each tool must show that it counts itself what
+the server counted, within the requests that its end cuts off; one that does not is left out. Ratios
+are medians of the ratios of each round. Then each tool holds -users connections of its own; the
+server counts those that are open at the same time, and the table says so where they are fewer.
+
+vegeta, k6, bombardier, fortio and hey are built once by go install from the module proxy (some
+minutes, k6 most of them), wrk and ab come from the system (apt-get install wrk apache2-utils). What
+cannot be had is left out with a line that says why.
+
+With all tools and the defaults it takes about 19 minutes, without k6 16; how long it will take is
+said at the start. The table goes to standard output, each run as it ends to standard error. It ends
+with 1 when tomehub is measured and a floor is not reached, with 2 when a flag is wrong.
+
+  make bench-peers
+  make bench-peers ARGS='-without k6 -seconds 5'
+  make bench-peers ARGS='-only tomehub,vegeta,wrk -users 0'
+  make bench-peers ARGS='-only ab -rounds 1 -seconds 2'
+
+Flags:
+`
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "serve" {
 		if err := serve(); err != nil {
-			fmt.Fprintln(os.Stderr, "benchpeers serve:", err)
+			fmt.Fprintln(os.Stderr, "bench-peers serve:", err)
 			os.Exit(1)
 		}
 		return
 	}
 	var b bench
-	cache, _ := os.UserCacheDir() // "" is refused below
-	flag.StringVar(&b.ours, "tomehub", "", "the program to measure")
-	flag.StringVar(&b.cache, "cache", filepath.Join(cache, "tomehub-peers"), "directory where built tools stay")
-	flag.StringVar(&b.only, "only", "", "names of the tools to measure, with commas; all when empty")
-	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each measurement of speed")
-	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each run of it")
-	flag.IntVar(&b.connections, "connections", 32, "connections of each run of it")
-	flag.IntVar(&b.users, "users", 10_000, "users in the measurement of memory; 0 leaves memory out")
-	flag.StringVar(&b.serverCore, "server-core", "0", "core of the server")
-	flag.StringVar(&b.core, "core", "1", "core of the generators")
-	flag.Parse()
-	if b.ours == "" || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "benchpeers: -tomehub must name the program to measure")
+	var only, without string
+	cache, _ := os.UserCacheDir() // "" is refused by go install
+	flags := flag.NewFlagSet("bench-peers", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(flags.Output(), help); flags.PrintDefaults() }
+	flags.StringVar(&b.ours, "tomehub", "", "the `program` to measure; make bench-peers builds it")
+	flags.StringVar(&b.cache, "cache", filepath.Join(cache, "tomehub-peers"), "`directory` where built tools stay")
+	flags.StringVar(&only, "only", "", "the `tools` to measure, with commas: tomehub, vegeta, k6, bombardier, fortio, hey, wrk, ab; all when empty")
+	flags.StringVar(&without, "without", "", "`tools` to leave out, with commas")
+	flags.IntVar(&b.rounds, "rounds", 5, "rounds of the measurement of speed")
+	flags.IntVar(&b.seconds, "seconds", 10, "seconds of each run of it")
+	flags.IntVar(&b.connections, "connections", 32, "connections of each run of it")
+	flags.IntVar(&b.users, "users", 10_000, "users in the measurement of memory; 0 leaves memory out")
+	flags.StringVar(&b.serverCore, "server-core", "0", "`core` of the server")
+	flags.StringVar(&b.core, "core", "1", "`core` of the generators")
+	if err := flags.Parse(os.Args[1:]); errors.Is(err, flag.ErrHelp) {
+		return
+	} else if err != nil {
+		os.Exit(2)
+	}
+	if err := b.check(flags.NArg(), only, without); err != nil {
+		fmt.Fprintln(os.Stderr, "bench-peers:", err)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	held, err := b.run(ctx)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchpeers:", err)
+		fmt.Fprintln(os.Stderr, "bench-peers:", err)
+	}
+	if err != nil || !held {
 		os.Exit(1)
 	}
-	if !held {
-		os.Exit(1)
-	}
 }
 
-// A bench is one table.
-type bench struct {
-	ours, cache, only           string
-	rounds, seconds             int
-	connections, users          int
-	serverCore, core            string
-	dir                         string
-	server                      *server
-	peers                       []*peer
-	full, small, rss, perAnswer map[string]float64 // medians, by peer
-}
-
-func (b *bench) run(ctx context.Context) (held bool, err error) {
-	if b.dir, err = os.MkdirTemp("", "benchpeers"); err != nil {
-		return false, err
+// check reads the names of the tools and refuses what cannot be measured.
+func (b *bench) check(rest int, only, without string) (err error) {
+	var faults []error
+	if b.ours == "" || rest > 0 {
+		faults = append(faults, errors.New("-tomehub must name the program to measure, and nothing may follow the flags"))
 	}
-	defer os.RemoveAll(b.dir)
-	for _, p := range peers(b.ours) {
-		if b.only != "" && p.name != "tomehub" && !slices.Contains(strings.Split(b.only, ","), p.name) {
-			continue
-		}
-		if err := p.get(b.cache); err != nil {
-			fmt.Printf("%s is left out: %v\n", p.name, err)
-			continue
-		}
-		b.peers = append(b.peers, p)
+	if b.rounds < 1 || b.seconds < 1 || b.connections < 1 || b.users < 0 {
+		faults = append(faults, errors.New("-rounds, -seconds and -connections must be 1 or more, -users 0 or more"))
 	}
-	if b.server, err = startServer(b.serverCore); err != nil {
-		return false, err
+	if b.peers, err = chosen(peers(b.ours), only, without); err != nil {
+		faults = append(faults, err)
 	}
-	defer b.server.stop()
-	if b.full, err = b.speed(ctx, b.server.full); err != nil {
-		return false, err
-	}
-	if b.small, err = b.speed(ctx, b.server.small); err != nil {
-		return false, err
-	}
-	if b.users > 0 {
-		if err := b.memory(ctx); err != nil {
-			return false, err
-		}
-	}
-	b.table()
-	return b.bounds()
-}
-
-// speed returns the median work per CPU second of each peer against url.
-func (b *bench) speed(ctx context.Context, url string) (map[string]float64, error) {
-	all := map[string][]float64{}
-	for round := range b.rounds {
-		order := slices.Clone(b.peers)
-		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for _, p := range order {
-			args, err := p.load(p, b.dir, url, b.connections, b.seconds, false)
-			if err != nil {
-				return nil, err
-			}
-			u, err := run(ctx, b.server, b.core, args)
-			if err != nil {
-				return nil, err
-			}
-			fmt.Fprintf(os.Stderr, "round %d %s %s: %d requests in %v of CPU, %.0f MiB\n", round+1, url, p.name, u.requests, u.cpu.Round(time.Millisecond), u.rssMiB)
-			all[p.name] = append(all[p.name], u.perCPU())
-		}
-	}
-	return medians(all), nil
-}
-
-// memory measures what each peer needs for many users: those who think against the full server, all other tools against
-// answers that take as long.
-func (b *bench) memory(ctx context.Context) error {
-	b.rss, b.perAnswer = map[string]float64{}, map[string]float64{}
-	const seconds = 15
-	for _, p := range b.peers {
-		if p.name == "ab" {
-			continue // ends at the first connection that it is refused
-		}
-		url := b.server.full
-		if !p.thinks {
-			url += "/slow"
-		}
-		args, err := p.load(p, b.dir, url, b.users, seconds, p.thinks)
-		if err != nil {
-			return err
-		}
-		u, err := run(ctx, b.server, b.core, args)
-		if err != nil {
-			fmt.Printf("%s has no figure for %d users: %v\n", p.name, b.users, err)
-			continue
-		}
-		fmt.Fprintf(os.Stderr, "%d users %s: %d requests in %v, %.0f MiB\n", b.users, p.name, u.requests, u.took.Round(time.Second), u.rssMiB)
-		b.rss[p.name] = u.rssMiB
-	}
-	for _, p := range b.peers {
-		if p.name != "tomehub" && p.name != "k6" && p.name != "vegeta" {
-			continue
-		}
-		args, err := p.load(p, b.dir, b.server.small, b.connections, 30, false)
-		if err != nil {
-			return err
-		}
-		if b.perAnswer[p.name], err = growth(b.server, b.core, args, 28*time.Second); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// table prints one row for each peer.
-func (b *bench) table() {
-	fmt.Printf("\n%d connections, medians of %d shuffled rounds of %d s; server on core %s, generator on core %s\n",
-		b.connections, b.rounds, b.seconds, b.serverCore, b.core)
-	fmt.Printf("%-11s %12s %12s %10s %10s %14s %14s\n", "tool", "A per CPU s", "B per CPU s", "A /vegeta", "B /vegeta", fmt.Sprintf("MiB, %d", b.users), "B per request")
-	for _, p := range b.peers {
-		fmt.Printf("%-11s %12.0f %12.0f %10s %10s %14s %14s\n", p.name, b.full[p.name], b.small[p.name],
-			over(b.full, p.name, "vegeta"), over(b.small, p.name, "vegeta"), figure(b.rss, p.name, "%.0f"), figure(b.perAnswer, p.name, "%.2f"))
-	}
-}
-
-func over(m map[string]float64, name, other string) string {
-	if m[other] == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f", m[name]/m[other])
-}
-
-func figure(m map[string]float64, name, format string) string {
-	if v, ok := m[name]; ok {
-		return fmt.Sprintf(format, v)
-	}
-	return "-"
-}
-
-func medians(all map[string][]float64) map[string]float64 {
-	out := map[string]float64{}
-	for name, v := range all {
-		slices.Sort(v)
-		out[name] = (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-	}
-	return out
+	return errors.Join(faults...)
 }

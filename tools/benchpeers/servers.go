@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,14 +21,16 @@ const body = `{"results":[1]}`
 const stillness = 3 * time.Second
 
 // serve runs both servers until its standard input ends. It prints the URL of the full one, the URL of the small one, and
-// after each line that it reads how many requests both have answered.
+// after each line that it reads how many requests both have answered, and how many connections were open at the same
+// time, at most, since the line before.
 func serve() error {
 	var answered atomic.Int64
-	full, err := net.Listen("tcp", "127.0.0.1:0")
+	var conns connections
+	full, err := conns.listen()
 	if err != nil {
 		return err
 	}
-	small, err := net.Listen("tcp", "127.0.0.1:0")
+	small, err := conns.listen()
 	if err != nil {
 		return err
 	}
@@ -37,11 +41,50 @@ func serve() error {
 	go func() {
 		lines := bufio.NewScanner(os.Stdin)
 		for lines.Scan() {
-			fmt.Println(answered.Load())
+			fmt.Println(answered.Load(), conns.most())
 		}
 		faults <- lines.Err()
 	}()
 	return <-faults
+}
+
+// connections counts those that are open.
+type connections struct{ now, peak atomic.Int64 }
+
+func (c *connections) listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return listener{l, c}, err
+}
+
+// most is how many were open at the same time since it was last asked.
+func (c *connections) most() int64 { return c.peak.Swap(c.now.Load()) }
+
+type listener struct {
+	net.Listener
+	count *connections
+}
+
+// Accept counts the connection until it is closed. Only one goroutine accepts on each listener, and only one listener is
+// in use at a time, so that no peak is lost.
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.count.peak.Store(max(l.count.peak.Load(), l.count.now.Add(1)))
+	return &countedConn{Conn: c, count: l.count}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	count *connections
+	once  sync.Once
+}
+
+// Close may be called more than once.
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.count.now.Add(-1) })
+	return c.Conn.Close()
 }
 
 // serveFull is what a server of net/http costs. Below /slow it waits, below /never it does not answer.
@@ -65,9 +108,12 @@ func serveFull(l net.Listener, answered *atomic.Int64) error {
 }
 
 // serveSmall answers every request with the same bytes and does no more, so that the generator is the bottleneck. A
-// request must come in one segment and have no body, as those of all tools do here.
+// request must come in one segment and have no body, as those of all tools do here. A client of HTTP/1.0, which ab is,
+// must be told that its connection stays.
 func serveSmall(l net.Listener, answered *atomic.Int64) error {
-	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	const head, rest = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", "Content-Length: %d\r\n\r\n%s"
+	answer := fmt.Appendf(nil, head+rest, len(body), body)
+	old := fmt.Appendf(nil, head+"Connection: keep-alive\r\n"+rest, len(body), body)
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -77,11 +123,16 @@ func serveSmall(l net.Listener, answered *atomic.Int64) error {
 			defer conn.Close()
 			room := make([]byte, 4096)
 			for {
-				if _, err := conn.Read(room); err != nil {
+				n, err := conn.Read(room)
+				if err != nil {
 					return
 				}
 				answered.Add(1)
-				if _, err := conn.Write(answer); err != nil {
+				says := answer
+				if line, _, _ := bytes.Cut(room[:n], []byte("\r\n")); bytes.HasSuffix(line, []byte("HTTP/1.0")) {
+					says = old
+				}
+				if _, err := conn.Write(says); err != nil {
 					return
 				}
 			}
@@ -126,16 +177,19 @@ func startServer(core string) (*server, error) {
 	return s, nil
 }
 
-// answered is how many requests the server has answered.
-func (s *server) answered() (n int64, err error) {
+// A sight is what the server has seen: all requests that it answered, and the most connections at the same time since it
+// was last asked.
+type sight struct{ answered, open int64 }
+
+func (s *server) seen() (now sight, err error) {
 	if _, err := io.WriteString(s.ask, "\n"); err != nil {
-		return 0, err
+		return now, err
 	}
 	if !s.says.Scan() {
-		return 0, errors.New("the server has ended")
+		return now, errors.New("the server has ended")
 	}
-	_, err = fmt.Sscan(s.says.Text(), &n)
-	return n, err
+	_, err = fmt.Sscan(s.says.Text(), &now.answered, &now.open)
+	return now, err
 }
 
 func (s *server) stop() {
