@@ -16,7 +16,8 @@ import (
 	"testing"
 )
 
-// raw listens on a loopback port and hands every connection, after it has read one request, to answer.
+// raw listens on a loopback port and hands every connection, after it has read one request for /, to answer. What else is
+// asked for, by the observer, is not there: it would wait for a server that is silent.
 func raw(t *testing.T, answer func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -34,8 +35,12 @@ func raw(t *testing.T, answer func(net.Conn)) string {
 			go func() {
 				defer conn.Close()
 				in := bufio.NewReader(conn)
-				if _, err := http.ReadRequest(in); err == nil {
+				switch r, err := http.ReadRequest(in); {
+				case err != nil:
+				case r.URL.Path == "/":
 					answer(conn)
+				default:
+					fmt.Fprint(conn, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 				}
 			}()
 		}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
@@ -73,11 +74,18 @@ func TestOverloadedServer(t *testing.T) {
 	}
 	// A small cache: it fills with answers, whatever the load, and has a bound of its own.
 	cfg := library.Config{Degrade: true, Cache: library.CacheConfig{Enabled: true, MaxBytes: 1 << 20}}
+	var filled atomic.Bool // the books need not wait for the slow database
+	hold := holdFor(overloadHold)
 	h := openHouseOn(t, overloadBooks, 50, cfg, func(pc *pool.Config) {
 		pc.Read.Size, pc.Timeout = overloadSlots, 30*time.Second
 		pc.Read.MaxWait = 500 * time.Millisecond
-		pc.Hold = holdFor(overloadHold)
+		pc.Hold = func(ctx context.Context, statement string, since time.Time) {
+			if filled.Load() {
+				hold(ctx, statement, since)
+			}
+		}
 	})
+	filled.Store(true)
 	deps := h.deps()
 	deps.Ready = func(public, admin net.Addr) {
 		if err := os.WriteFile(ready, []byte(public.String()+" "+admin.String()), 0o600); err != nil {
@@ -242,6 +250,7 @@ func probe(t *testing.T, targets ...string) {
 func fullFaults() bool { return os.Getenv("TOMEHUB_FAULTS") == "full" }
 
 func TestFaultOverload(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the overload of a whole process takes half a minute; run without -short, or make faults")
 	}
@@ -254,12 +263,12 @@ func TestFaultOverload(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4096}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 
+	calm := fire(t, client, api, overloadCapacity/2, recovery, from)
+	if calm.unwell() {
+		t.Errorf("at half the capacity: %d late, %d refused, odd %v", calm.late, len(calm.refused), calm.odd)
+	}
 	f := func(times, want float64) {
 		name := strings.ReplaceAll(fmt.Sprint(times, "x"), ".", "_")
-		calm := fire(t, client, api, overloadCapacity/2, recovery, from)
-		if calm.unwell() {
-			t.Errorf("at half the capacity: %d late, %d refused, odd %v", calm.late, len(calm.refused), calm.odd)
-		}
 		// What overload adds is held against a server that is busy: its heap is grown, its cache full.
 		fire(t, client, api, 0.9*overloadCapacity, busy, from)
 		before := rss()

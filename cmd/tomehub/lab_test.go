@@ -79,7 +79,8 @@ func TestLabScalesEveryTime(t *testing.T) {
 
 // A server in the lab says so, fills its library at full speed, and takes a fault that its health then shows.
 func TestServeInTheLab(t *testing.T) {
-	s := startServer(t, t.TempDir(), "--demo", "--lab-statement-time", "100ms", "--lab-time-scale", "0.1")
+	t.Parallel()
+	s := startServer(t, demoLibrary(t), "--demo", "--lab-statement-time", "100ms", "--lab-time-scale", "0.1")
 	var health struct{ Lab bool }
 	if s.get("/api/health", &health); !health.Lab {
 		t.Error("health does not say that this is a lab")

@@ -31,9 +31,10 @@ checks:
 
 // The observer reads a real server: five statements per search and one per detail in the baseline, none from the cache later.
 func TestObserveARealServer(t *testing.T) {
+	t.Parallel()
 	run := func(phase string) *loadtest.Result {
 		t.Helper()
-		srv := startServer(t, t.TempDir(), "--phase", phase, "--demo", "--rate-limit-search", "100000", "--rate-limit-global", "100000", "--rate-limit-total", "100000")
+		srv := startServer(t, demoLibrary(t), "--phase", phase, "--demo", "--rate-limit-search", "100000", "--rate-limit-global", "100000", "--rate-limit-total", "100000")
 		sc, err := loadtest.Parse("observed.yaml", []byte(observedScenario))
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +82,8 @@ func TestObserveARealServer(t *testing.T) {
 
 // The wrong admin listener costs the figures that only it has, and says so.
 func TestObserveWithAWrongAdmin(t *testing.T) {
-	srv := startServer(t, t.TempDir(), "--demo")
+	t.Parallel()
+	srv := startServer(t, demoLibrary(t), "--demo")
 	sc, err := loadtest.Parse("observed.yaml", []byte(strings.Replace(observedScenario, "duration: 2s", "duration: 1s", 1)))
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func TestPlanCommands(t *testing.T) {
 			t.Skipf("SKIPPED: needs %s to type the plan's commands (apt-get install bash curl grep)", program)
 		}
 	}
-	dir := t.TempDir() // one library: the first server fills it, the others find it
+	dir := demoLibrary(t)
 	t.Run("A1 and A3", func(t *testing.T) { planPhaseA(t, dir) })
 	t.Run("B2", func(t *testing.T) { planCaching(t, dir) })
 	t.Run("B3", func(t *testing.T) { planDetails(t, dir) })

@@ -176,7 +176,8 @@ func (l knownLoad) with(want map[string]int64, n int64) map[string]int64 {
 // TestProfileOfAKnownLoad: what a profile counts is what was asked for, to the execution; also when it is interrupted in the middle,
 // and when two profilers look at once.
 func TestProfileOfAKnownLoad(t *testing.T) {
-	dir, kept := t.TempDir(), t.TempDir() // one library: the first server fills it
+	t.Parallel()
+	dir, kept := demoLibrary(t), t.TempDir()
 	load, searches := knownLoad{searches: 12, contents: 30, batches: 4, ingests: 2}, knownLoad{searches: 12}
 	for _, phase := range []string{"baseline", "B"} {
 		s := startServer(t, dir, "--phase", phase, "--demo")

@@ -25,6 +25,7 @@ func profiledOracle(t *testing.T) (*tomedata.Instance, []string) {
 
 // TestProfileOracle profiles a database as an operator does: a window, two saved snapshots, all since the start.
 func TestProfileOracle(t *testing.T) {
+	t.Parallel()
 	in, env := profiledOracle(t)
 	slow := in.Cursor(tomedata.Statement{Text: "SELECT title FROM books WHERE owner = :1", Module: "web"})
 	slow.Run(1000, tomedata.Cost{Elapsed: time.Second})

@@ -7,7 +7,8 @@ import (
 
 // A load test shows how it goes on a real terminal, wide and narrow, and leaves nothing of it behind; --quiet shows nothing.
 func TestProgressOnATerminal(t *testing.T) {
-	s := startServer(t, t.TempDir(), "--demo")
+	t.Parallel()
+	s := startServer(t, demoLibrary(t), "--demo")
 	f := func(columns uint16, want string, args ...string) string {
 		t.Helper()
 		x := openTerminal(t, columns, 30)

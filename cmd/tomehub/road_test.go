@@ -174,6 +174,7 @@ func TestRealBook(t *testing.T) {
 }
 
 func TestRealBookAsEPUB(t *testing.T) {
+	t.Parallel()
 	file := opticks(t)
 	if _, err := exec.LookPath("pandoc"); err != nil {
 		t.Skip("SKIPPED: needs pandoc to make an EPUB (apt-get install pandoc)")

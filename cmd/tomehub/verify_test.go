@@ -92,7 +92,7 @@ func TestVerifyFindsFaults(t *testing.T) {
 }
 
 func TestVerifyTarget(t *testing.T) {
-	s := startServer(t, t.TempDir(), "--demo", "--phase", "B")
+	s := startServer(t, demoLibrary(t), "--demo", "--phase", "B")
 	r, err := loadtest.Verify(t.Context(), loadtest.VerifyConfig{Phases: []string{"B"}, Deploy: deploy.FS, Target: s.url, Admin: s.admin})
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,8 @@ import (
 
 // Into a pipe a watch is plain text, a block per interval: what it saw, what it could not see, and a clean end at SIGINT.
 func TestWatchIntoAPipe(t *testing.T) {
-	s := startServer(t, t.TempDir(), "--phase", "baseline", "--demo")
+	t.Parallel()
+	s := startServer(t, demoLibrary(t), "--phase", "baseline", "--demo")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +88,7 @@ func (broken) Write(b []byte) (int, error) {
 
 // --duration bounds a watch when it is given, and only then.
 func TestWatchForADuration(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, t.TempDir())
 	if got := command(t, 0, "profile", "--url", s.admin, "--watch", "--interval", "500ms", "--duration", "1s"); strings.Count(got, " running at a time") != 2 {
 		t.Errorf("wrote %q", got)

@@ -125,7 +125,8 @@ func (x *terminal) start(args ...string) *exec.Cmd {
 
 // The live view on a real terminal: drawn, drawn anew when the size changes, and gone without a trace however it ends.
 func TestWatchOnATerminal(t *testing.T) {
-	s := startServer(t, t.TempDir(), "--phase", "baseline", "--demo")
+	t.Parallel()
+	s := startServer(t, demoLibrary(t), "--phase", "baseline", "--demo")
 	const enter, leave = "\x1b[?1049h", "\x1b[?1049l" // the alternate screen
 	f := func(name string, end func(x *terminal, cmd *exec.Cmd)) {
 		t.Helper()
