@@ -116,6 +116,7 @@ func answers(t *testing.T, code int, body string) string {
 }
 
 func TestKinds(t *testing.T) {
+	t.Parallel()
 	f := func(why, target, step string, want Kind, detail string) {
 		t.Helper()
 		wantKind(t, why, target, step, want, detail)
@@ -143,6 +144,7 @@ func TestKinds(t *testing.T) {
 }
 
 func TestKindsOfBrokenConnections(t *testing.T) {
+	t.Parallel()
 	f := func(why, target, step string, want Kind, detail string) {
 		t.Helper()
 		wantKind(t, why, target, step, want, detail)

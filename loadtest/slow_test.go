@@ -76,6 +76,7 @@ func TestSlowReaderStops(t *testing.T) {
 // A server that writes what a slow reader does not take must block, and can then send it away; the same server serves
 // who reads.
 func TestSlowReaderBlocksTheServer(t *testing.T) {
+	t.Parallel()
 	var blocked, patience atomic.Int64
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" { // the observer, which finds no TomeHub

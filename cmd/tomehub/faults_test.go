@@ -141,6 +141,7 @@ func TestFaultWorkerLeavesByItself(t *testing.T) {
 // A leak in a real cgroup, which the old and the fresh worker share: the worker hands over before the
 // kernel has anything to kill, and nothing is lost.
 func TestFaultLeakUnderSupervisor(t *testing.T) {
+	t.Parallel()
 	f := func(limit int64, percent float64, handOvers int, noKills bool, args ...string) {
 		t.Helper()
 		t.Run(fmt.Sprintf("%v %%/s", percent), func(t *testing.T) { leakUnderSupervisor(t, limit, percent, handOvers, noKills, args) })
@@ -231,6 +232,7 @@ func TestFaultKilledWorkers(t *testing.T) {
 
 // A worker that hangs as a whole is replaced too.
 func TestFaultWedgedWorker(t *testing.T) {
+	t.Parallel()
 	s := supervised(t, "--supervise-watchdog", "1s", "--supervise-well", "100ms")
 	old := s.worker()
 	syscall.Kill(old, syscall.SIGSTOP)

@@ -126,6 +126,7 @@ func wantRestart(t *testing.T, s *served) {
 // A leak of 6 % of the limit per second in a real cgroup: the server leaves in good order,
 // and the kernel has nothing to kill.
 func TestRealCgroupLeak(t *testing.T) {
+	t.Parallel()
 	const limit = 256
 	rate := limit * 6 / 100
 	if testing.Short() {
