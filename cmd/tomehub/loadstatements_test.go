@@ -31,7 +31,6 @@ checks:
 
 // The observer reads a real server: five statements per search and one per detail in the baseline, none from the cache later.
 func TestObserveARealServer(t *testing.T) {
-	t.Parallel()
 	run := func(phase string) *loadtest.Result {
 		t.Helper()
 		srv := startServer(t, demoLibrary(t), "--phase", phase, "--demo", "--rate-limit-search", "100000", "--rate-limit-global", "100000", "--rate-limit-total", "100000")

@@ -15,7 +15,8 @@ func TestProgressOnATerminal(t *testing.T) {
 		cmd := x.start(append([]string{"loadtest", "run", "smoke", "--target", s.url, "--duration", "1s", "--env-file", ""}, args...)...)
 		x.await(0, want)
 		x.await(0, "Requests by step")
-		if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() != exitCheckFailed { // a second is short for its checks
+		err := cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); err != nil && code != exitCheckFailed && code != exitInconclusive { // a second is short for its checks, and the machine may be busy
 			t.Errorf("%d columns: %v", columns, err)
 		}
 		return x.text()
