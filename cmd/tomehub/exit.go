@@ -54,6 +54,19 @@ func errOfChecks(r *loadtest.Result) error {
 	return errOf(r.Verdict)
 }
 
+// errOfRun is the worse of what the checks and, unless it is nil, the comparison with a baseline came to; of two equally bad
+// ones that of the checks.
+func errOfRun(r *loadtest.Result, c *loadtest.Comparison) error {
+	checks := errOfChecks(r)
+	switch {
+	case c == nil, errors.Is(checks, errCheckFailed):
+		return checks
+	case c.Verdict == reports.Fail, checks == nil:
+		return judged(c)
+	}
+	return checks
+}
+
 // exitCode is the only map from errors to exit codes.
 func exitCode(err error) int {
 	var usage usageError

@@ -219,14 +219,7 @@ func (a *app) concludeRun(c *loadtestSettings, result *loadtest.Result, target s
 	if err := errors.Join(err, a.deliver(result, &c.delivery, &report, target)); err != nil {
 		return err
 	}
-	checks := errOfChecks(result)
-	switch {
-	case comparison == nil, errors.Is(checks, errCheckFailed):
-		return checks
-	case comparison.Verdict == reports.Fail, checks == nil:
-		return judged(comparison)
-	}
-	return checks
+	return errOfRun(result, comparison)
 }
 
 // spawn starts this program as the server that the scenario wants.
