@@ -16,7 +16,6 @@ import (
 )
 
 func TestDialectsSearch(t *testing.T) {
-	t.Parallel()
 	for name, access := range map[string]library.Access{"two": library.TwoStatements, "five": library.FiveStatements} {
 		t.Run(name, func(t *testing.T) {
 			tw := newTwins(t, access)
@@ -94,7 +93,6 @@ func (tw *twins) pages(user, query string, size int, byCursor bool) {
 }
 
 func TestDialectsRest(t *testing.T) {
-	t.Parallel()
 	tw := newTwins(t, library.TwoStatements)
 	tw.same("", "GET", "/api/books", "", 200)
 	tw.same("", "GET", "/api/content/1", "", 404)

@@ -142,7 +142,6 @@ func (p *patient) reaches(state breaker.State, longest time.Duration) time.Durat
 }
 
 func TestFaultDatabase(t *testing.T) {
-	t.Parallel()
 	const onset, cure, end = 5 * time.Second, 35 * time.Second, 50 * time.Second
 	f := func(name string, fault trouble) {
 		t.Run(name, func(t *testing.T) {

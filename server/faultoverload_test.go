@@ -250,7 +250,6 @@ func probe(t *testing.T, targets ...string) {
 func fullFaults() bool { return os.Getenv("TOMEHUB_FAULTS") == "full" }
 
 func TestFaultOverload(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("the overload of a whole process takes half a minute; run without -short, or make faults")
 	}
