@@ -55,7 +55,7 @@ func (c *Conn) Release() {
 // when ctx ends or Config.QueryTimeout is over, also while nobody reads them.
 // The wait for a physical connection is bounded by Config.Timeout and is no part of QueryTimeout.
 func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	u, err := c.begin(ctx, c.pool.pools.statement, false)
+	u, err := c.begin(ctx, c.pool.pools.statement, reads)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 
 // Exec runs a statement that returns no rows, within Config.QueryTimeout from when it has its connection.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	u, err := c.begin(ctx, c.pool.pools.statement, true)
+	u, err := c.begin(ctx, c.pool.pools.statement, writes)
 	if err != nil {
 		return nil, err
 	}
@@ -90,22 +90,12 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 // its physical connection until Commit, Rollback, Release or the end of ctx,
 // which rolls it back. Config.QueryTimeout bounds each of its statements, not the whole.
 func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
-	u, err := c.begin(ctx, statementBound{whole: true}, true)
+	u, err := c.begin(ctx, statementBound{whole: true}, writes)
 	if err != nil {
 		return nil, err
 	}
-	// The transaction does not get ctx itself: database/sql would roll back in a
-	// goroutine of its own when ctx ends, and the connection could be given to
-	// the next statement before that has happened. Tx rolls back instead, and waits.
-	txCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, cancel)
-	tx, err := u.link.conn.BeginTx(txCtx, nil)
-	if !stop() && err == nil { // too late: database/sql rolls back by now
-		u.link.broken = true // and closing the connection waits for that
-		err = context.Cause(ctx)
-	}
+	tx, cancel, err := u.beginTx(ctx)
 	if err != nil {
-		cancel()
 		return nil, u.fail(err)
 	}
 	t := newTx(u, tx, cancel, c.pool.pools.statement)
@@ -124,10 +114,18 @@ type use struct {
 	since  time.Time // for Config.Hold: when it began to wait for its connection
 }
 
+// access is what a connection is borrowed for.
+type access int
+
+const (
+	reads  access = iota
+	writes        // the connection is made sure of first, because it cannot be asked again
+	joins         // writes, in the transaction that others may have left open on it
+)
+
 // begin marks c as running and borrows a physical connection. The statement's
-// own bound starts when it has one: queueing does not make a statement slow. What may
-// write makes sure of the connection first, because it can not be asked again.
-func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, error) {
+// own bound starts when it has one: queueing does not make a statement slow.
+func (c *Conn) begin(ctx context.Context, b statementBound, to access) (*use, error) {
 	c.mu.Lock()
 	switch {
 	case c.released:
@@ -147,7 +145,10 @@ func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, e
 		c.waited += waited
 		c.mu.Unlock()
 	}
-	if err == nil && write {
+	if err == nil && to != joins {
+		k.commitShared()
+	}
+	if err == nil && to != reads {
 		var live *link
 		if live, err = c.pool.links.alive(ctx, k); err != nil {
 			k.broken = true
@@ -171,6 +172,25 @@ func (c *Conn) begin(ctx context.Context, b statementBound, write bool) (*use, e
 	u.judge = judge
 	u.ctx, u.cancel = b.context(guarded)
 	return u, nil
+}
+
+// beginTx begins a transaction, and gives up when ctx ends first.
+func (u *use) beginTx(ctx context.Context) (*sql.Tx, context.CancelFunc, error) {
+	// The transaction does not get ctx itself: database/sql would roll back in a
+	// goroutine of its own when ctx ends, and the connection could be given to
+	// the next statement before that has happened. Tx rolls back instead, and waits.
+	txCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	tx, err := u.link.conn.BeginTx(txCtx, nil)
+	if !stop() && err == nil { // too late: database/sql rolls back by now
+		u.link.broken = true // and closing the connection waits for that
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	return tx, cancel, nil
 }
 
 // query runs a query, once more on a new connection when that of the first attempt turns out to
@@ -199,7 +219,9 @@ func (u *use) fail(err error) error {
 // statement came to its end, and lets the Conn run the next one. err is what the
 // statement ended with; what is returned is the bound that the hold ran into.
 func (u *use) end(err error, hold bool, statement string) error {
-	u.conn.pool.links.giveBack(u.link)
+	if u.link != nil { // not handed to the next already, with the transaction on it
+		u.conn.pool.links.giveBack(u.link)
+	}
 	var late error
 	if hold {
 		late = u.hold(statement)

@@ -147,11 +147,14 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 
 // PrepareContext parses a statement.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	prepared, err := c.prepare(ctx, query)
-	if err != nil || !c.source.keep {
-		return prepared, err
+	if !c.source.keep {
+		return c.prepare(ctx, query)
 	}
-	return &stmt{Stmt: prepared, conn: c}, nil
+	p, err := c.parse(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &stmt{Stmt: p.stmt, conn: c, from: p}, nil
 }
 
 func (c *conn) prepare(ctx context.Context, query string) (driver.Stmt, error) {

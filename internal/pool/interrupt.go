@@ -88,6 +88,9 @@ func (w *watchedRows) Close() error {
 type stmt struct {
 	driver.Stmt
 	conn *conn
+	from *parsed // given back to the kept ones, unless spent
+	// spent: it gave an error, or rows, which may yet have one.
+	spent bool
 }
 
 var (
@@ -102,11 +105,22 @@ var errPlain = errors.New("the driver's statements are too plain to be wrapped")
 
 // ExecContext runs the statement.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return execStmt(ctx, s.Stmt, args)
+	res, err := execStmt(ctx, s.Stmt, args)
+	s.spent = s.spent || err != nil
+	return res, err
+}
+
+// Close gives the statement back for its next run. database/sql calls it once.
+func (s *stmt) Close() error {
+	if s.spent {
+		return s.Stmt.Close()
+	}
+	return s.conn.kept.put(s.from)
 }
 
 // QueryContext runs the statement for its rows.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.spent = true
 	rows, err := queryStmt(ctx, s.Stmt, args)
 	if err != nil {
 		return nil, err

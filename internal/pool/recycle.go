@@ -55,6 +55,7 @@ type link struct {
 	raw     *conn     // the same connection, below database/sql
 	expires time.Time // zero: never
 	idle    time.Time // since when, while it is free
+	shared  *shared   // open for the next holder to go on with, or nil
 	broken  bool      // must not be used again
 }
 
@@ -84,6 +85,7 @@ func (k *link) usable(ctx context.Context, probe string) bool {
 func (l *links) borrow(ctx context.Context, longest time.Duration) (k *link, waited time.Duration, err error) {
 	waited, got := l.gate.Acquire(ctx, longest)
 	if got != gate.Granted {
+		l.tend() // the connection may have been left for this caller
 		return nil, waited, acquireError(ctx, got, AcquireError{
 			Pool: l.name, Setting: "DB_POOL_TIMEOUT", Size: l.size, Queue: l.gate.Snapshot().Queue, Waited: waited,
 		})
@@ -111,6 +113,12 @@ func (l *links) borrow(ctx context.Context, longest time.Duration) (k *link, wai
 
 // giveBack returns a borrowed connection; one that is old or unusable is replaced first.
 func (l *links) giveBack(k *link) {
+	if k.shared != nil {
+		l.put(k)
+		l.gate.Release()
+		l.tend()
+		return
+	}
 	now := time.Now()
 	if l.lazy && k.old(now) && !k.old(now.Add(-l.recycle/10)) && k.usable(l.ctx, l.probe) {
 		l.put(k)
@@ -194,6 +202,15 @@ func (l *links) put(k *link) {
 	}
 	l.open--
 	l.mu.Unlock()
+	k.close()
+}
+
+// close closes a connection on which nothing runs. Nobody can do anything about a fault of one thrown away.
+func (k *link) close() {
+	if s := k.shared; s != nil {
+		k.shared = nil
+		s.undo(ErrClosed)
+	}
 	_ = k.conn.Close()
 }
 
@@ -300,10 +317,11 @@ func (l *links) keep() {
 func (l *links) sweep(now time.Time) {
 	for l.ctx.Err() == nil && l.gate.TryAcquire() {
 		l.mu.Lock()
-		i := slices.IndexFunc(l.free, func(k *link) bool { return k.old(now) })
+		i := slices.IndexFunc(l.free, func(k *link) bool { return k.old(now) && k.shared == nil })
 		if i < 0 {
 			l.mu.Unlock()
 			l.gate.Release()
+			l.tend()
 			return
 		}
 		k := l.free[i]
@@ -323,6 +341,9 @@ func (l *links) close() error {
 	l.mu.Unlock()
 	var errs error
 	for _, k := range free {
+		if k.shared != nil {
+			k.shared.undo(ErrClosed)
+		}
 		if err := k.conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
 			errs = errors.Join(errs, err)
 		}

@@ -15,6 +15,7 @@ type Tx struct {
 	use    *use
 	cancel context.CancelFunc // frees the context of tx
 	each   statementBound     // of its statements
+	part   *part              // of a shared transaction, or nil
 
 	once sync.Once
 	mu   sync.Mutex  // guards the fields below
@@ -38,14 +39,15 @@ func newTx(u *use, tx *sql.Tx, cancel context.CancelFunc, each statementBound) *
 
 // Query runs a statement that returns rows. Rows still open when the transaction ends are closed.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	ctx, cancel := t.bound(ctx)
-	rows, err := t.tx.QueryContext(ctx, query, args...)
-	return t.rows(ctx, cancel, rows, err)
+	return t.query(ctx, func(ctx context.Context) (*sql.Rows, error) { return t.tx.QueryContext(ctx, query, args...) })
 }
 
 // Exec runs a statement that returns no rows.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	ctx, cancel := t.bound(ctx)
+	ctx, cancel, err := t.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
 	res, err := t.tx.ExecContext(ctx, query, args...)
 	return res, t.cause(ctx, err)
@@ -53,7 +55,10 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, e
 
 // Prepare parses a statement that is to run often. It is closed with the transaction.
 func (t *Tx) Prepare(ctx context.Context, query string) (*Stmt, error) {
-	ctx, cancel := t.bound(ctx)
+	ctx, cancel, err := t.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
 	stmt, err := t.tx.PrepareContext(ctx, query)
 	if err != nil {
@@ -64,14 +69,26 @@ func (t *Tx) Prepare(ctx context.Context, query string) (*Stmt, error) {
 
 // Commit makes the changes durable. After an error they must be taken as not
 // stored; when the context of Begin ended first, they were rolled back.
-func (t *Tx) Commit() error { return t.cause(t.ctx, t.finish(t.tx.Commit, true)) }
+func (t *Tx) Commit() error {
+	if t.part != nil {
+		return t.finish(t.commitPart, true)
+	}
+	return t.cause(t.ctx, t.finish(t.tx.Commit, true))
+}
 
 // Rollback undoes the transaction. Once that is over, in whichever way, it does
 // nothing and returns sql.ErrTxDone, so that it can be deferred.
-func (t *Tx) Rollback() error { return t.finish(t.tx.Rollback, true) }
+func (t *Tx) Rollback() error { return t.finish(t.rollback(), true) }
 
 // abandon rolls back for a context that ended or a Conn that was released.
-func (t *Tx) abandon() { _ = t.finish(t.tx.Rollback, false) }
+func (t *Tx) abandon() { _ = t.finish(t.rollback(), false) }
+
+func (t *Tx) rollback() func() error {
+	if t.part != nil {
+		return t.rollbackPart
+	}
+	return t.tx.Rollback
+}
 
 // finish ends the transaction once, by last; when it returns, the connection is back.
 func (t *Tx) finish(last func() error, hold bool) error {
@@ -96,16 +113,33 @@ func (t *Tx) finish(last func() error, hold bool) error {
 }
 
 // bound is the context of one statement: ctx, the statement's own bound, and
-// the transaction's context, whichever ends first.
-func (t *Tx) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+// the transaction's context, whichever ends first; in a part, none of them.
+func (t *Tx) bound(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if t.part != nil {
+		return t.start(ctx)
+	}
 	same := t.ctx.Done() == nil || t.ctx.Done() == ctx.Done()
 	ctx, cancel := t.each.context(ctx)
 	if same {
-		return ctx, cancel
+		return ctx, cancel, nil
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(t.ctx, func() { end(context.Cause(t.ctx)) })
-	return ctx, func() { stop(); end(nil); cancel() }
+	return ctx, func() { stop(); end(nil); cancel() }, nil
+}
+
+// query runs a statement that returns rows, whose bound ends with them.
+func (t *Tx) query(ctx context.Context, run func(context.Context) (*sql.Rows, error)) (*Rows, error) {
+	ctx, cancel, err := t.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := run(ctx)
+	if t.part != nil {
+		cancel() // the next statement of a part may begin while they are open
+		cancel = func() {}
+	}
+	return t.rows(ctx, cancel, rows, err)
 }
 
 // rows wraps the rows of a statement, or its error.
@@ -155,7 +189,10 @@ type Stmt struct {
 
 // Exec runs the statement without rows.
 func (s *Stmt) Exec(ctx context.Context, args ...any) (sql.Result, error) {
-	ctx, cancel := s.tx.bound(ctx)
+	ctx, cancel, err := s.tx.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
 	res, err := s.stmt.ExecContext(ctx, args...)
 	return res, s.tx.cause(ctx, err)
@@ -163,9 +200,7 @@ func (s *Stmt) Exec(ctx context.Context, args ...any) (sql.Result, error) {
 
 // Query runs the statement for its rows.
 func (s *Stmt) Query(ctx context.Context, args ...any) (*Rows, error) {
-	ctx, cancel := s.tx.bound(ctx)
-	rows, err := s.stmt.QueryContext(ctx, args...)
-	return s.tx.rows(ctx, cancel, rows, err)
+	return s.tx.query(ctx, func(ctx context.Context) (*sql.Rows, error) { return s.stmt.QueryContext(ctx, args...) })
 }
 
 // Close frees the statement before its transaction ends.

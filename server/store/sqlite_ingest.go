@@ -5,9 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tomehub/tomehub/internal/pool"
 	"github.com/tomehub/tomehub/server/words"
+)
+
+// Bounds of the transaction that books share who wait for the writer together. Beyond, a book
+// begins the next one, so that who waits for the commit of others waits for some tens of milliseconds.
+const (
+	sharedPassages = 500
+	sharedTime     = 25 * time.Millisecond
 )
 
 // Ingest stores a book, its passages, concepts and relations, in one
@@ -26,7 +34,10 @@ func (s *SQLite) Ingest(ctx context.Context, b NewBook) (Ingested, error) {
 	ctx = pool.WithoutQueryTimeout(ctx)
 	var done Ingested
 	var in ingest
-	err := s.write(ctx, s.writes.ownerLock, func(tx *pool.Tx) error {
+	join := func(conn *pool.Conn, ctx context.Context) (*pool.Tx, error) {
+		return conn.Join(ctx, pool.Share{Weight: len(b.Passages), Most: sharedPassages, Within: sharedTime})
+	}
+	err := s.writeIn(ctx, join, s.writes.ownerLock, func(tx *pool.Tx) error {
 		in = ingest{c: s.core, tx: tx, book: b, each: s.rows(tx)}
 		var err error
 		done, err = s.store(ctx, &in)
@@ -79,14 +90,16 @@ func (s *SQLite) addPassages(ctx context.Context, in *ingest) error {
 	if err := in.each(ctx, s.writes.metadataAdd, in.metadataRows); err != nil {
 		return err
 	}
-	return in.each(ctx, s.st.wordsAdd, func(exec execer) error {
-		var index words.Indexer
-		for i, p := range in.book.Passages {
-			if err := exec(in.first+int64(i), index.Text(p.Content)); err != nil {
-				return err
+	return in.tx.AtEnd(in.first, func(ctx context.Context, tx *pool.Tx) error {
+		return s.rows(tx)(ctx, s.st.wordsAdd, func(exec execer) error {
+			var index words.Indexer
+			for i, p := range in.book.Passages {
+				if err := exec(in.first+int64(i), index.Text(p.Content)); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 }
 

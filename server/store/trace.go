@@ -162,12 +162,17 @@ func (s *core) read(ctx context.Context, st *statement, text queryText, each fun
 // The wait for the writer is counted with first, the transaction's first statement;
 // a slow pool sheds no write, before which a whole book has been read.
 func (s *core) write(ctx context.Context, first *statement, do func(*pool.Tx) error) error {
+	return s.writeIn(ctx, (*pool.Conn).Begin, first, do)
+}
+
+// writeIn is write in a transaction that begin begins.
+func (s *core) writeIn(ctx context.Context, begin func(*pool.Conn, context.Context) (*pool.Tx, error), first *statement, do func(*pool.Tx) error) error {
 	conn, err := acquire(ctx, s.pools.Write().AcquireStarted, first)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
-	tx, err := conn.Begin(ctx)
+	tx, err := begin(conn, ctx)
 	addWait(ctx, first, conn.Waited())
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
