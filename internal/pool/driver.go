@@ -20,6 +20,7 @@ type connector struct {
 	// from another goroutine, or nil when that is not to be had. It needs keep.
 	interrupter func(driver.Conn) func()
 	intercept   func(context.Context, string) error // Config.Intercept
+	mappings    *mappings                           // nil: connections map nothing
 
 	opened atomic.Int64 // connections opened in all
 	live   atomic.Int64 // connections open now
@@ -58,6 +59,9 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if c.interrupter != nil {
 		cn.interrupt = c.interrupter(base)
 	}
+	if c.mappings != nil {
+		cn.file = c.mappings.keep(base)
+	}
 	cn.intercept = c.intercept
 	c.opened.Add(1)
 	c.live.Add(1)
@@ -76,6 +80,7 @@ type conn struct {
 	interrupt func() // nil: the driver's own ways only
 	intercept func(context.Context, string) error
 	kept      statements
+	file      uintptr // with connector.mappings
 	closed    bool
 }
 
@@ -131,7 +136,11 @@ func (c *conn) Close() error {
 		c.closed = true
 		c.source.live.Add(-1)
 	}
-	return errors.Join(c.kept.close(), c.Conn.Close())
+	err := errors.Join(c.kept.close(), c.Conn.Close())
+	if c.source.mappings != nil {
+		c.source.mappings.forget(c.file)
+	}
+	return err
 }
 
 // BeginTx starts a transaction; a driver without options gets a plain one.

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"strings"
 
@@ -96,7 +95,7 @@ func (ps *Pools) open(ctx context.Context) error {
 	}
 	size := min(max(cfg.Read.Min, 2*runtime.GOMAXPROCS(0), 1), cfg.Read.Size)
 	readers, err := ps.openLinks(ctx, sqliteLinks{
-		name: "reader", mode: "rw", txlock: "deferred", setUp: readerSetUp,
+		name: "reader", mode: "rw", txlock: "deferred", setUp: readerSetUp, mapped: true,
 		size: size, min: min(cfg.Read.Min, size), callers: cfg.Read.Size,
 	})
 	if err != nil {
@@ -111,7 +110,8 @@ type sqliteLinks struct {
 	name, mode, txlock string
 	setUp              []setting
 	size, min          int
-	callers            int // slots in front; their holders run one statement each, so this queue is never full
+	mapped             bool // they map the file
+	callers            int  // slots in front; their holders run one statement each, so this queue is never full
 }
 
 // openLinks opens one kind of connections with its minimum warm.
@@ -121,6 +121,9 @@ func (ps *Pools) openLinks(ctx context.Context, o sqliteLinks) (*links, error) {
 		return nil, err
 	}
 	source := &connector{base: base, setUp: o.setUp, interrupter: sqliteInterrupter, keep: true, intercept: ps.cfg.Intercept}
+	if o.mapped {
+		source.mappings = newMappings()
+	}
 	l := &links{
 		name: o.name, size: o.size, min: o.min, recycle: ps.cfg.Recycle, probe: "SELECT 1",
 		source: source, db: sql.OpenDB(source), gate: gate.New(o.size, o.callers),
@@ -159,19 +162,14 @@ func checkWritable(ctx context.Context, writer *links) error {
 }
 
 // sqliteInterrupter returns what interrupts the statement under way on a
-// connection of the SQLite driver, which keeps that to itself. It reads the
-// handle by reflection; a driver that has none any more gives nil, and then
-// statements stop at their next row instead (TestCancelInMidStatement tells).
+// connection of the SQLite driver, which keeps that to itself. A driver that has
+// no handle any more gives nil, and then statements stop at their next row instead
+// (TestCancelInMidStatement tells).
 func sqliteInterrupter(c driver.Conn) func() {
-	v := reflect.ValueOf(c)
-	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+	db := sqliteHandle(c)
+	if db == 0 {
 		return nil
 	}
-	handle := v.Elem().FieldByName("db")
-	if handle.Kind() != reflect.Uintptr || handle.Uint() == 0 {
-		return nil
-	}
-	db := uintptr(handle.Uint())
 	return func() {
 		tls := libc.NewTLS() // the connection's own belongs to the statement under way
 		defer tls.Close()
