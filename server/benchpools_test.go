@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -100,7 +102,7 @@ func benchRests(b *testing.B, libs *benchLibraries, size int) {
 				enough, before := make(chan struct{}), c.stored.Load()
 				var person sync.WaitGroup
 				person.Go(func() {
-					if err := c.sendBooks(b, enough, rest); err != nil {
+					if err := c.sendBooks(b, c.address, enough, rest); err != nil {
 						b.Error(err)
 					}
 				})
@@ -130,20 +132,35 @@ func singlePool(cfg pool.Config) pool.Config {
 	return cfg
 }
 
-// contend measures both by turns, so that a busy machine spoils them alike.
+// contend measures both by turns, so that a busy machine spoils them alike; and how long searches take when as many
+// books a second go to a server that throws them away: what sending them takes of the cores.
 func contend(b *testing.B, split, single *contest) {
 	window, rounds := 2*time.Second, 3
 	if testing.Short() {
 		window, rounds = 150*time.Millisecond, 1
 	}
+	var rest atomic.Int64 // of a book that is thrown away, so that they are no more than those that are stored
+	thrown := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		time.Sleep(time.Duration(rest.Load()))
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer thrown.Close()
+	var beside []time.Duration
 	for b.Loop() {
 		for range rounds {
 			for _, c := range []*contest{split, single} {
 				c.searchFor(b, window, &c.idle)
-				stop := c.ingest(b)
+				stop, before := c.ingest(b), c.stored.Load()
 				c.searchFor(b, window, &c.busy)
+				if c == split {
+					rest.Store(people * int64(window) / max(1, c.stored.Load()-before))
+				}
 				stop()
 			}
+			stop := split.send(b, thrown.Listener.Addr().String())
+			split.searchFor(b, window, &beside)
+			stop()
 		}
 	}
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -154,6 +171,7 @@ func contend(b *testing.B, split, single *contest) {
 		b.ReportMetric(float64(busy)/float64(idle), name+"-ingest/idle")
 		b.ReportMetric(float64(c.stored.Load())/float64(b.N), name+"-books/op")
 	}
+	b.ReportMetric(float64(percentile(beside, 95))/float64(percentile(split.idle, 95)), "thrown-away/idle")
 	b.ReportMetric(0, "ns/op") // says nothing here
 }
 
@@ -193,15 +211,7 @@ func (c *contest) searchFor(b *testing.B, window time.Duration, times *[]time.Du
 // ingest has people send small books until stop is called, which waits for the last ones. It
 // returns once some of them wait for a connection.
 func (c *contest) ingest(b *testing.B) (stop func()) {
-	enough := make(chan struct{})
-	var all sync.WaitGroup
-	for range people {
-		all.Go(func() {
-			if err := c.sendBooks(b, enough, 0); err != nil {
-				b.Error(err)
-			}
-		})
-	}
+	stop = c.send(b, c.address)
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		stats := c.pools.Stats()
 		if stats[len(stats)-1].Waiting > 0 {
@@ -211,13 +221,27 @@ func (c *contest) ingest(b *testing.B) (stop func()) {
 			b.Fatalf("%d people do not saturate the pool: %+v", people, stats)
 		}
 	}
+	return stop
+}
+
+// send has people send small books to an address until stop is called, which waits for the last ones.
+func (c *contest) send(b *testing.B, address string) (stop func()) {
+	enough := make(chan struct{})
+	var all sync.WaitGroup
+	for range people {
+		all.Go(func() {
+			if err := c.sendBooks(b, address, enough, 0); err != nil {
+				b.Error(err)
+			}
+		})
+	}
 	return func() { close(enough); all.Wait() }
 }
 
 // sendBooks sends books of a few passages, in words that no search looks for, and rests after each for rest times as
 // long as it took.
-func (c *contest) sendBooks(b *testing.B, enough chan struct{}, rest int) error {
-	conn, err := new(net.Dialer).DialContext(b.Context(), "tcp", c.address)
+func (c *contest) sendBooks(b *testing.B, address string, enough chan struct{}, rest int) error {
+	conn, err := new(net.Dialer).DialContext(b.Context(), "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -235,7 +259,9 @@ func (c *contest) sendBooks(b *testing.B, enough chan struct{}, rest int) error 
 		if err != nil || status != 201 {
 			return errors.Join(fmt.Errorf("ingest: %d %.300s", status, body), err)
 		}
-		c.stored.Add(1)
+		if address == c.address {
+			c.stored.Add(1)
+		}
 		select {
 		case <-enough:
 		case <-time.After(time.Duration(rest) * time.Since(start)):

@@ -156,7 +156,7 @@ func TestSharedTransactionUndoesOnePart(t *testing.T) {
 
 // A bound of the transaction, or another use of the connection, ends it; nobody waits who is alone.
 func TestSharedTransactionEnds(t *testing.T) {
-	f := func(name string, share, next Share, use func(ps *Pools, c *Conn) error) {
+	f := func(name string, share Share, use func(ps *Pools, c *Conn) error) {
 		t.Helper()
 		ps := openShared(t)
 		first := join(t, ps, t.Context(), share, 1)
@@ -174,15 +174,19 @@ func TestSharedTransactionEnds(t *testing.T) {
 	}
 	// What is used undoes itself: what stays has been committed before.
 	joined := func(next Share) func(*Pools, *Conn) error {
-		return func(_ *Pools, c *Conn) error {
+		return func(ps *Pools, c *Conn) error {
 			j := &joiner{conn: c}
-			return errors.Join(j.begin(t.Context(), next, 2), j.tx.Rollback())
+			err := j.begin(t.Context(), next, 2)
+			if got := rowsOf(t, ps); err == nil && got != "1" {
+				err = fmt.Errorf("%q is stored as the next begins", got)
+			}
+			return errors.Join(err, j.tx.Rollback())
 		}
 	}
-	f("too heavy", roomy, roomy, joined(Share{Weight: 1000, Most: 1000, Within: time.Hour}))
-	f("full", Share{Weight: 1, Most: 1, Within: time.Hour}, roomy, joined(roomy))
-	f("late", Share{Weight: 1, Most: 1000}, roomy, joined(roomy))
-	f("transaction of its own", roomy, roomy, func(_ *Pools, c *Conn) error {
+	f("too heavy", roomy, joined(Share{Weight: 1000, Most: 1000, Within: time.Hour}))
+	f("full", Share{Weight: 1, Most: 1, Within: time.Hour}, joined(roomy))
+	f("late", Share{Weight: 1, Most: 1000}, joined(roomy))
+	f("transaction of its own", roomy, func(_ *Pools, c *Conn) error {
 		tx, err := c.Begin(t.Context())
 		if err != nil {
 			return err
@@ -190,7 +194,7 @@ func TestSharedTransactionEnds(t *testing.T) {
 		_, err = tx.Exec(t.Context(), "DELETE FROM t")
 		return errors.Join(err, tx.Rollback())
 	})
-	f("statement", roomy, roomy, func(ps *Pools, c *Conn) error {
+	f("statement", roomy, func(ps *Pools, c *Conn) error {
 		_, err := c.Exec(t.Context(), "UPDATE t SET a = a WHERE 0")
 		return err
 	})
@@ -301,6 +305,31 @@ func TestSharedTransactionThatSQLiteUndoes(t *testing.T) {
 	}
 }
 
+// A commit that fails is everybody's.
+func TestSharedCommitFails(t *testing.T) {
+	ps := openShared(t)
+	exec(t, ps, "CREATE TABLE child(a REFERENCES t(a) DEFERRABLE INITIALLY DEFERRED)")
+	first := join(t, ps, t.Context(), roomy, 1)
+	second, joined := waiting(t, ps, t.Context(), roomy, 2)
+	first.commit()
+	if err := <-joined; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.tx.Exec(t.Context(), "INSERT INTO child VALUES(77)"); err != nil {
+		t.Fatal(err)
+	}
+	second.commit()
+	for _, err := range []error{<-first.done, <-second.done} {
+		if err == nil {
+			t.Error("acknowledged, and the commit failed")
+		}
+	}
+	next := join(t, ps, t.Context(), roomy, 3)
+	if err := next.tx.Commit(); err != nil || rowsOf(t, ps) != "3" {
+		t.Errorf("the next: %v, stored %q", err, rowsOf(t, ps))
+	}
+}
+
 // Who has kept a part is answered, also when the one it was left to gives up waiting, or the pools close, at that moment.
 func TestSharedTransactionLeftToNobody(t *testing.T) {
 	ps := openShared(t)
@@ -335,6 +364,54 @@ func TestSharedTransactionLeftToNobody(t *testing.T) {
 			t.Fatalf("round %d: stored %q", i, got)
 		}
 	}
+}
+
+// The same, step by step: whatever finds the connection free with a transaction on it ends that.
+func TestSharedTransactionFoundOpen(t *testing.T) {
+	f := func(name string, find func(ps *Pools, l *links, k *link), want string) {
+		t.Helper()
+		ps := openShared(t)
+		first := join(t, ps, t.Context(), roomy, 1)
+		l, k, s := ps.write.links, first.tx.use.link, first.tx.part.shared
+		if err := s.run("RELEASE part"); err != nil {
+			t.Fatal(err)
+		}
+		s.parts++ // as its Commit does, up to where the connection is another's
+		first.tx.use.link = nil
+		first.tx.once.Do(func() {})
+		find(ps, l, k)
+		select {
+		case <-s.done:
+		default:
+			t.Errorf("%s: still open", name)
+			k.commitShared()
+		}
+		if want == "" {
+			if !errors.Is(s.err, ErrClosed) {
+				t.Errorf("%s: %v", name, s.err)
+			}
+		} else if got := rowsOf(t, ps); s.err != nil || got != want {
+			t.Errorf("%s: stored %q, %v", name, got, s.err)
+		}
+	}
+	left := func(l *links, k *link) { l.put(k); l.gate.Release() }
+	f("who gave up waiting", func(_ *Pools, l *links, k *link) {
+		left(l, k)
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		if _, _, err := l.borrow(ctx, 0); err == nil {
+			t.Error("borrowed")
+		}
+	}, "1")
+	f("the keeper", func(_ *Pools, l *links, k *link) { left(l, k); l.sweep(time.Now()) }, "1")
+	f("the keeper, when it is old", func(_ *Pools, l *links, k *link) {
+		k.expires = time.Now().Add(-time.Hour)
+		left(l, k)
+		l.sweep(time.Now())
+	}, "1")
+	f("who gives it back", func(_ *Pools, l *links, k *link) { l.giveBack(k) }, "1")
+	f("closing", func(ps *Pools, l *links, k *link) { left(l, k); _ = ps.Close() }, "")
+	f("giving back after closing", func(ps *Pools, l *links, k *link) { _ = ps.Close(); left(l, k) }, "")
 }
 
 // Many callers who keep, undo or leave their parts at random: what is there is what was acknowledged.

@@ -27,7 +27,7 @@ const (
 func runChild(mode, path string) int {
 	ctx := context.Background()
 	pools, err := pool.OpenSQLite(ctx, pool.Config{
-		Path: path, Timeout: 30 * time.Second, Read: pool.Bounds{Min: 1, Size: 4}, Write: pool.Bounds{Min: 1, Size: 2},
+		Path: path, Timeout: 30 * time.Second, Read: pool.Bounds{Min: 1, Size: 4}, Write: pool.Bounds{Min: 1, Size: writers},
 	})
 	if err == nil {
 		defer pools.Close()
@@ -49,16 +49,27 @@ func runChild(mode, path string) int {
 	return 0
 }
 
-// ingestForEver stores books, and deletes every fourth again; each line that it
-// writes acknowledges one of them.
+// writers is how many store books at once, in transactions that they share.
+const writers = 4
+
+// ingestForEver has writers store books, and delete every fourth again; each line that they
+// write acknowledges one of them.
 func ingestForEver(ctx context.Context, pools *pool.Pools) error {
 	s, err := store.OpenSQLite(ctx, pools, store.Options{})
 	if err != nil {
 		return err
 	}
-	text := newText(uint64(os.Getpid()))
+	ends := make(chan error)
+	for w := range writers {
+		go func() { ends <- ingestAlone(ctx, s, w) }()
+	}
+	return <-ends
+}
+
+func ingestAlone(ctx context.Context, s *store.SQLite, writer int) error {
+	text := newText(uint64(os.Getpid()*writers + writer))
 	for i := 0; ; i++ {
-		name := fmt.Sprintf("p%dn%d", os.Getpid(), i)
+		name := fmt.Sprintf("p%dw%dn%d", os.Getpid(), writer, i)
 		book := text.book([]string{"", "ada"}[i%2], name, 20+text.rng.IntN(150))
 		for j := range book.Passages {
 			book.Passages[j].Content += " " + name // found by its name, all of it
@@ -110,10 +121,10 @@ func TestKilledIngest(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewScanner(out)
-		for n := 2 + rng.IntN(12); n > 0 && lines.Scan(); n-- {
+		for n := 2 + rng.IntN(12*writers); n > 0 && lines.Scan(); n-- {
 			acknowledge(t, acknowledged, lines.Text())
 		}
-		// The child is in its next book by now; a part of the time that one takes later it dies.
+		// The child is in its next books by now; a part of the time that those take later it dies.
 		kill := time.AfterFunc(time.Duration(rng.IntN(15_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
 		for lines.Scan() {
 			acknowledge(t, acknowledged, lines.Text())
@@ -179,8 +190,8 @@ func checkAcknowledged(t *testing.T, path string, acknowledged map[string]int, r
 			t.Errorf("book %s has %d passages, %d found, want %d", name, stored[name], got, want)
 		}
 	}
-	if unknown+lost > rounds {
-		t.Errorf("%d books not acknowledged and %d gone, in %d rounds: at most one change of each is open", unknown, lost, rounds)
+	if unknown+lost > rounds*writers {
+		t.Errorf("%d books not acknowledged and %d gone, in %d rounds: at most one change of each writer is open", unknown, lost, rounds)
 	}
 	t.Logf("%d changes acknowledged, %d books stored and %d deleted without", len(acknowledged), unknown, lost)
 }

@@ -23,6 +23,10 @@ const (
 // so no search ever finds half a book and the same book can simply be sent
 // again. When Ingest returns, the book is on disk.
 //
+// Small books that wait for the writer together share the transaction, each in a savepoint of its
+// own: one that fails, or whose ctx ends, spoils no other. Once a book is in, only a fault of the shared commit undoes it,
+// also when its ctx ends; Ingest waits for that commit, some tens of milliseconds.
+//
 // A book whose hash the owner has already is not stored again; that is decided
 // inside the transaction, so of two that arrive together one is the duplicate.
 // Faults of b itself are ErrInvalid. A large book is no slow query: ctx bounds it,
@@ -82,7 +86,9 @@ func (s *SQLite) lockOwner(ctx context.Context, in *ingest) error {
 
 // addPassages stores texts, metadata and words table by table, each by one
 // prepared statement: going through a table's rows in the order of their ids
-// appends to its file pages instead of jumping between them.
+// appends to its file pages instead of jumping between them. The words of books that
+// share the transaction come last, in the order of their ids: the index writes out what it has gathered at each
+// savepoint and at each id that goes back, a segment each time, in which every search looks from then on.
 func (s *SQLite) addPassages(ctx context.Context, in *ingest) error {
 	if err := in.each(ctx, s.writes.contentAdd, in.contentRows); err != nil {
 		return err
