@@ -203,6 +203,9 @@ func (p *Pool) Crowded() bool {
 	return waiting > 0 && 2*waiting >= p.bounds.Size
 }
 
+// Busy reports that a statement or a transaction has one of the connections behind the pool.
+func (p *Pool) Busy() bool { return p.links.gate.Snapshot().InUse > 0 }
+
 // stats returns the state of the gate and of the connections behind it.
 func (p *Pool) stats() Stats {
 	g := p.gate.Snapshot()

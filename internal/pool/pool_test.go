@@ -113,6 +113,24 @@ func TestAcquireShedsWhatWouldWaitTooLong(t *testing.T) {
 	held.Release()
 }
 
+func TestBusy(t *testing.T) {
+	ps := openTest(t, nil)
+	c := acquire(t, ps.Read())
+	if ps.Read().Busy() {
+		t.Error("busy with a slot and no statement")
+	}
+	rows, err := c.Query(t.Context(), "SELECT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ps.Read().Busy() || ps.Write().Busy() {
+		t.Error("a statement makes its own pool busy, and no other")
+	}
+	if err := rows.Close(); err != nil || ps.Read().Busy() {
+		t.Errorf("busy after its end: %v", err)
+	}
+}
+
 func TestAcquireCancelled(t *testing.T) {
 	ps := openTest(t, nil)
 	gone := errors.New("client went away")

@@ -30,7 +30,8 @@ type Execution struct {
 // are several processes on one file.
 type SQLite struct {
 	*core
-	st sqliteStatements
+	st     sqliteStatements
+	rested time.Time // when storing books last rested; of whoever has the writer
 }
 
 // sqliteStatements are those that this dialect alone has.

@@ -18,6 +18,15 @@ const (
 	sharedTime     = 25 * time.Millisecond
 )
 
+// Storing books rests between rows while a search runs: after workSlice of work, as long as it has
+// worked, at most restMost, and no longer than the search takes. It so leaves searches half of its core, and takes twice as
+// long at worst.
+const (
+	workSlice = time.Millisecond
+	restMost  = 3 * time.Millisecond
+	restLook  = 200 * time.Microsecond // how often it looks whether the search is over
+)
+
 // Ingest stores a book, its passages, concepts and relations, in one
 // transaction: a crash, an error or the end of ctx leaves all of it or nothing,
 // so no search ever finds half a book and the same book can simply be sent
@@ -128,6 +137,7 @@ func (s *SQLite) rows(tx *pool.Tx) each {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
+				s.rest()
 				if _, err := stmt.Exec(unwatched, values...); err != nil {
 					return fmt.Errorf("run %s: %w", st.name, err)
 				}
@@ -136,4 +146,16 @@ func (s *SQLite) rows(tx *pool.Tx) each {
 			})
 		})
 	}
+}
+
+// rest is called by whoever has the writer, before each row.
+func (s *SQLite) rest() {
+	worked := time.Since(s.rested)
+	if worked < workSlice {
+		return
+	}
+	for end := time.Now().Add(min(worked, restMost)); s.pools.Read().Busy() && time.Now().Before(end); {
+		time.Sleep(restLook)
+	}
+	s.rested = time.Now()
 }
