@@ -103,18 +103,6 @@ func exported(h *hdrhistogram.Histogram) (Latency, error) {
 	return l, err
 }
 
-// encoded writes a histogram in HdrHistogram's V2 compressed form, as base64. One without values is "".
-func encoded(h *hdrhistogram.Histogram) (string, error) {
-	if h.TotalCount() == 0 {
-		return "", nil
-	}
-	text, err := h.EncodeV2()
-	if err != nil {
-		return "", fmt.Errorf("encode histogram: %w", err)
-	}
-	return string(text), nil
-}
-
 // A tally gathers requests. Its size does not depend on how many there are.
 type tally struct {
 	kinds    [kinds]int64
