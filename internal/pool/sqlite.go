@@ -77,6 +77,10 @@ func OpenSQLite(ctx context.Context, cfg Config) (*Pools, error) {
 	return ps, nil
 }
 
+// leastReaders is how many readers may be opened on the smallest machine: two statements by which a circuit breaker probes a
+// database that hangs must not keep those waiting that it refuses.
+const leastReaders = 3
+
 // open opens the connections, the writer first because it creates the file, and puts the gates in front.
 func (ps *Pools) open(ctx context.Context) error {
 	cfg := ps.cfg
@@ -93,7 +97,7 @@ func (ps *Pools) open(ctx context.Context) error {
 	if err := checkWritable(ctx, writer); err != nil {
 		return errors.Join(err, writer.close())
 	}
-	size := min(max(cfg.Read.Min, 2*runtime.GOMAXPROCS(0), 1), cfg.Read.Size)
+	size := min(max(cfg.Read.Min, 2*runtime.GOMAXPROCS(0), leastReaders), cfg.Read.Size)
 	readers, err := ps.openLinks(ctx, sqliteLinks{
 		name: "reader", mode: "rw", txlock: "deferred", setUp: readerSetUp, mapped: true,
 		size: size, min: min(cfg.Read.Min, size), callers: cfg.Read.Size,

@@ -30,8 +30,7 @@ type Execution struct {
 // are several processes on one file.
 type SQLite struct {
 	*core
-	st     sqliteStatements
-	rested time.Time // when storing books last rested; of whoever has the writer
+	st sqliteStatements
 }
 
 // sqliteStatements are those that this dialect alone has.

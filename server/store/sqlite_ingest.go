@@ -18,15 +18,6 @@ const (
 	sharedTime     = 25 * time.Millisecond
 )
 
-// Storing books rests between rows while a search runs: after workSlice of work, as long as it has
-// worked, at most restMost, and no longer than the search takes. It so leaves searches half of its core, and takes twice as
-// long at worst.
-const (
-	workSlice = time.Millisecond
-	restMost  = 3 * time.Millisecond
-	restLook  = 200 * time.Microsecond // how often it looks whether the search is over
-)
-
 // Ingest stores a book, its passages, concepts and relations, in one
 // transaction: a crash, an error or the end of ctx leaves all of it or nothing,
 // so no search ever finds half a book and the same book can simply be sent
@@ -132,12 +123,13 @@ func (s *SQLite) rows(tx *pool.Tx) each {
 		// as a small row; asking between the rows does as well. The end of ctx undoes
 		// the transaction in any case.
 		unwatched := context.WithoutCancel(ctx)
+		rests := rester{since: time.Now(), searching: s.pools.Read().Busy}
 		return s.trace.batch(ctx, st, func(rows *int64) error {
 			return do(func(values ...any) error {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				s.rest()
+				rests.rest()
 				if _, err := stmt.Exec(unwatched, values...); err != nil {
 					return fmt.Errorf("run %s: %w", st.name, err)
 				}
@@ -146,16 +138,4 @@ func (s *SQLite) rows(tx *pool.Tx) each {
 			})
 		})
 	}
-}
-
-// rest is called by whoever has the writer, before each row.
-func (s *SQLite) rest() {
-	worked := time.Since(s.rested)
-	if worked < workSlice {
-		return
-	}
-	for end := time.Now().Add(min(worked, restMost)); s.pools.Read().Busy() && time.Now().Before(end); {
-		time.Sleep(restLook)
-	}
-	s.rested = time.Now()
 }
